@@ -187,7 +187,7 @@ impl From<fh_conf::Error> for CommandError {
                     "Write `extra-{name} = …` there in place of `{name} = …`, or {or}."
                 ))
             }
-            Error::NetrcSyntax { .. } | Error::NixConfSyntax { .. } | Error::JsonSyntax { .. } => {
+            Error::Syntax { .. } | Error::NixConfSyntax { .. } => {
                 Some("Correct the file by hand, and try again.".to_owned())
             }
             Error::Locked { .. } => {

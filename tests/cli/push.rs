@@ -1,13 +1,13 @@
 //! `fh push`, with a store of our own and a `nix` that knows its paths.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fh_nix::{Hasher, PathInfo, SecretKey, StoreDir, StorePath};
+use fh_nix::{Hasher, NarReader, PathInfo, SecretKey, StoreDir, StorePath};
 use fh_testkit::server::TestServer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -42,7 +42,8 @@ impl Store {
         let file = self.root.join("nix/store").join(path.to_string());
         fs::write(&file, content).unwrap();
         let mut nar = Vec::new();
-        fh_nix::pack(&file, &mut nar).unwrap();
+        let mut reader = NarReader::new(&file).unwrap();
+        reader.read_to_end(&mut nar).unwrap();
         let mut hasher = Hasher::new();
         hasher.update(&nar);
         let store = StoreDir::default();

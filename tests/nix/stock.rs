@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
-use fh_nix::{NarHash, PathInfo, StoreDir};
+use fh_nix::{NarHash, NarReader, PathInfo, StoreDir};
 use fh_testkit::nix::{Home, Nix, ScratchStore};
 use fh_testkit::random::Random;
 
@@ -79,7 +79,8 @@ impl Stock {
             }
             self.write(random, &path, size, &references);
             let mut nar = Vec::new();
-            let nar_size = fh_nix::pack(&self.store.physical(&path), &mut nar).unwrap();
+            let mut reader = NarReader::new(&self.store.physical(&path)).unwrap();
+            let nar_size = reader.read_to_end(&mut nar).unwrap() as u64;
             let nar_hash = NarHash::of(&nar);
             let _ = write!(
                 registration,

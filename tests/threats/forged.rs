@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
-use fh_nix::NarHash;
+use fh_nix::{NarHash, NarReader};
 use fh_testkit::nix::{Home, ScratchStore};
 
 use crate::nix::Built;
@@ -29,7 +29,8 @@ impl Forged {
         let physical = store.physical(&path);
         fs::write(&physical, format!("{MARK}# {word}\n")).unwrap();
         let mut nar = Vec::new();
-        let size = fh_nix::pack(&physical, &mut nar).unwrap();
+        let mut reader = NarReader::new(&physical).unwrap();
+        let size = reader.read_to_end(&mut nar).unwrap();
         let mut registration = String::new();
         let hash = NarHash::of(&nar).to_hex();
         let _ = write!(registration, "{path}\n{hash}\n{size}\n\n0\n");

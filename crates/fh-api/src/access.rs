@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A word that is not in the vocabulary asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} {given:?}, expected one of {}", known.join(", "))]
 pub struct UnknownWord {
     /// What was being read, such as `role`.
     pub what: &'static str,
@@ -15,20 +16,6 @@ pub struct UnknownWord {
     /// The words that would have been understood.
     pub known: &'static [&'static str],
 }
-
-impl fmt::Display for UnknownWord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "unknown {} {:?}, expected one of {}",
-            self.what,
-            self.given,
-            self.known.join(", ")
-        )
-    }
-}
-
-impl std::error::Error for UnknownWord {}
 
 /// `Variant = "word"`; where people are shown another word than programs, `Variant = "word" shown "other"`. Both are
 /// understood.
@@ -117,7 +104,7 @@ vocabulary! {
 vocabulary! {
     /// What kind of account a user is.
     UserKind, "kind of user", {
-        /// A person.
+        /// A person, who logs in and mints tokens.
         Human = "human",
         /// A machine or a service.
         Service = "service",
@@ -140,11 +127,11 @@ vocabulary! {
 vocabulary! {
     /// What an account is to an organisation.
     Affiliation, "affiliation", {
-        /// An owner.
+        /// An owner, who decides about the organisation itself.
         Owner = "owner",
-        /// An administrator.
+        /// An administrator of its flakes, members and teams.
         Admin = "admin",
-        /// A plain member.
+        /// A member without more than that.
         Member = "member",
         /// A service account of the organisation.
         ServiceAccount = "service-account",
@@ -170,7 +157,7 @@ impl From<OrganizationRole> for Affiliation {
 vocabulary! {
     /// What a name is of.
     NameKind, "kind of name", {
-        /// Of an organisation.
+        /// An organisation, the first part of a flake's name.
         Organization = "organization",
         /// Of an account, a person's or a service's.
         Account = "account",
@@ -194,7 +181,7 @@ vocabulary! {
         People = "people",
         /// Those of people and of service accounts.
         Everybody = "everybody",
-        /// None.
+        /// Nobody's: a token ends when it was made to.
         Nobody = "nobody",
     }
 }
@@ -228,11 +215,11 @@ vocabulary! {
         Github = "github",
         /// GitLab CI, also self-managed.
         Gitlab = "gitlab",
-        /// Buildkite.
+        /// Buildkite, whose agents ask for the identity of a job.
         Buildkite = "buildkite",
-        /// CircleCI.
+        /// CircleCI, with an issuer for each organisation.
         Circleci = "circleci",
-        /// Semaphore.
+        /// Semaphore, with an issuer for each organisation.
         Semaphore = "semaphore",
         /// Service accounts of Google Cloud.
         Gcp = "gcp",

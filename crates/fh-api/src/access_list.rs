@@ -69,7 +69,7 @@ pub struct AccessSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserAccess {
-    /// The account's name.
+    /// The account that this is about, by its present name.
     pub user: Name,
     /// The account, for itself and for server administrators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ pub struct UserAccess {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserOrganization {
-    /// The organisation.
+    /// Where the account belongs or is invited.
     pub organization: Name,
     /// What the account is there.
     pub affiliation: Affiliation,
@@ -108,7 +108,7 @@ pub struct UserOrganization {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserFlake {
-    /// The flake.
+    /// The flake that is read.
     pub flake: FlakeName,
     /// Who may read it without a grant.
     pub visibility: Visibility,

@@ -13,7 +13,7 @@ use crate::{FlakeName, Name};
 pub struct AuditEvent {
     /// Its number; later events have higher ones.
     pub id: u64,
-    /// When.
+    /// When it happened, by the server's clock.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     /// What was done, `noun.verb`, such as `grant.set`; what was refused, `denied.noun.verb`. `denied.more` stands for
@@ -24,22 +24,22 @@ pub struct AuditEvent {
     /// By whom, as they were called then; absent where it was the server itself, or nobody known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// With which token.
+    /// The token that the request was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Uuid>,
     /// Which workload it was: issuer, subject and the claims that matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Value>,
-    /// From which address.
+    /// The address that the request came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// The id of the request; the server's log has more under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// In which organisation.
+    /// The organisation that it happened in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<Name>,
-    /// On which flake.
+    /// The flake that it was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flake: Option<FlakeName>,
     /// What it was done to.
@@ -55,7 +55,7 @@ pub struct AuditEvent {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AuditList {
-    /// Oldest first.
+    /// The events that were asked for, the oldest first.
     pub events: Vec<AuditEvent>,
     /// What to ask for next with `?after=`: the number of the last event that was looked at.
     pub next: u64,

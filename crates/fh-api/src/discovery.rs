@@ -17,7 +17,7 @@ fn shared() -> Signing {
 pub struct Discovery {
     /// The product: always `fh`.
     pub name: String,
-    /// The server's version.
+    /// The version of the server's program.
     pub version: String,
     /// The server's own id, the audience of its tokens: `urn:fh:<uuid>`.
     pub audience: String,
@@ -36,7 +36,7 @@ pub struct Discovery {
     /// no organisation owns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_organization: Option<Name>,
-    /// Whose keys sign.
+    /// Whose keys sign what is served.
     #[serde(default = "shared")]
     pub signing: Signing,
     /// How one can log in; known words: `token`, `workload`.
@@ -60,7 +60,7 @@ pub struct SigningKeyInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Whoami {
-    /// The account.
+    /// The account that the credentials are of.
     pub user: Name,
     /// What kind of account.
     pub kind: UserKind,

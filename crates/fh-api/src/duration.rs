@@ -1,6 +1,5 @@
 //! A length of time as people type it and read it: one grammar for every option, setting and message.
 
-use std::fmt;
 use std::time::Duration;
 
 /// Milliseconds of the units, the longest suffix first where one ends in another. A month would be of no
@@ -19,29 +18,18 @@ const UNITS: [(&str, u64); 7] = [
 const MOST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Text that is no length of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDuration {
     /// It is not a whole number and a unit.
+    #[error("expected a whole number and a unit (ms, s, m, h, d, w or y), such as 90d, 12h or 30m")]
     Malformed,
     /// It is none, or less than is counted.
+    #[error("this is too short")]
     Nothing,
     /// It is longer than 100 years.
+    #[error("this is longer than 100 years")]
     TooLong,
 }
-
-impl fmt::Display for InvalidDuration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => {
-                "expected a whole number and a unit (ms, s, m, h, d, w or y), such as 90d, 12h or 30m"
-            }
-            Self::Nothing => "this is too short",
-            Self::TooLong => "this is longer than 100 years",
-        })
-    }
-}
-
-impl std::error::Error for InvalidDuration {}
 
 /// `90d`, `12h`, `30m`, `500ms`: a whole number and a unit.
 ///

@@ -105,7 +105,7 @@ impl Disputed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SliceAccess {
-    /// The flake.
+    /// The flake whose slice this is.
     pub flake: FlakeName,
     /// Who may read it without a grant.
     pub visibility: Visibility,
@@ -129,7 +129,7 @@ pub struct AccessReason {
     /// The policy that lets workloads in, for a trust policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_policy: Option<Name>,
-    /// What it allows.
+    /// The role that it gives; none where it only lets read.
     pub role: Option<Role>,
     /// Whether it is on the whole organisation.
     pub organization_wide: bool,

@@ -9,8 +9,7 @@ use time::OffsetDateTime;
 use crate::{FlakePattern, InvalidName, Name, Role};
 
 /// Whom a grant is given to. As text: `ann` or `user:ann`, `team:builders`, `@members`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// An account, a person's or a service's.
     User(Name),
@@ -47,20 +46,6 @@ impl FromStr for Subject {
     }
 }
 
-impl TryFrom<String> for Subject {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<Subject> for String {
-    fn from(subject: Subject) -> Self {
-        subject.to_string()
-    }
-}
-
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -81,7 +66,7 @@ pub struct CreateGrant {
     pub role: Role,
 }
 
-/// A grant.
+/// A grant, as the lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GrantInfo {
@@ -89,13 +74,13 @@ pub struct GrantInfo {
     pub subject: Subject,
     /// On what: `org/project`, or `org/*` for every flake of the organisation.
     pub on: FlakePattern,
-    /// What it allows.
+    /// The role that its holder has by it.
     pub role: Role,
     /// It has no effect yet: the account does not belong to the organisation and has not accepted its
     /// invitation. A guest of the organisation also sees this for accounts that belong there.
     #[serde(default)]
     pub pending: bool,
-    /// Since when.
+    /// Since when it is in effect, or offered.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// The other role that this one was set in place of; only in the answer to setting it.

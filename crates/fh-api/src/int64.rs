@@ -1,13 +1,23 @@
 //! Numbers that are no larger than the document says: it knows no integers beyond 64 bits with a sign.
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number, if there is one: for `#[serde(deserialize_with)]`, beside `default`.
+/// Writes a number, if there is one: for `#[serde(with)]`, beside `default`.
+pub(crate) fn serialize<S: Serializer>(
+    number: &Option<u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    number.serialize(serializer)
+}
+
+/// Reads a number, if there is one.
 ///
 /// # Errors
 /// For one that is larger than the largest integer of 64 bits with a sign.
-pub(crate) fn option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
     let number = Option::<u64>::deserialize(deserializer)?;
     if number.is_some_and(|number| i64::try_from(number).is_err()) {
         return Err(D::Error::custom("the number is too large"));

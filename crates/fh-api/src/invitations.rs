@@ -40,7 +40,7 @@ impl InvitationInfo {
 pub struct OfferedGrant {
     /// On what: `org/project`, or `org/*` for every flake of the organisation.
     pub on: FlakePattern,
-    /// What it allows.
+    /// The role that it gives once it is accepted.
     pub role: Role,
 }
 
@@ -49,7 +49,7 @@ pub struct OfferedGrant {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct InvitationList {
-    /// Sorted by organisation.
+    /// What is offered, sorted by organisation.
     pub invitations: Vec<InvitationInfo>,
 }
 

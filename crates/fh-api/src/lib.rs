@@ -12,6 +12,7 @@
 mod access;
 mod access_list;
 mod audit;
+mod cause;
 mod discovery;
 pub mod duration;
 mod error;
@@ -28,6 +29,7 @@ pub mod oauth;
 mod object;
 mod organizations;
 mod push;
+mod redacted;
 mod renames;
 mod reserved;
 mod roots;
@@ -35,6 +37,7 @@ mod roots;
 mod schema;
 mod substituters;
 pub mod text;
+mod text_form;
 mod tokens;
 mod trust;
 
@@ -44,6 +47,7 @@ pub use access::{
 };
 pub use access_list::{AccessList, AccessSource, UserAccess, UserFlake, UserOrganization};
 pub use audit::{AuditEvent, AuditList};
+pub use cause::{causes, with_causes};
 pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
 pub use error::{ErrorBody, ErrorCode};
 pub use explain::{AccessExplanation, AccessReason, Disputed, SliceAccess};

@@ -1,4 +1,4 @@
-//! Flakes and users.
+//! Flakes with what their slices hold, and the accounts of the server.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -6,14 +6,14 @@ use uuid::Uuid;
 
 use crate::{FlakeName, Name, Role, UserKind, Visibility};
 
-/// `POST /api/v1/flakes`.
+/// `POST /api/v1/flakes`, for administrators of the organisation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateFlake {
-    /// `org/project`.
+    /// The new flake, as `org/project`.
     pub flake: FlakeName,
-    /// Default: private.
+    /// Who may read it without a grant; by default it is private.
     #[serde(default = "private")]
     pub visibility: Visibility,
     /// One line for people.
@@ -34,7 +34,7 @@ fn private() -> Visibility {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateFlake {
-    /// The new visibility.
+    /// Who may read it without a grant from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
     /// The new description; empty removes it.
@@ -49,7 +49,7 @@ pub struct UpdateFlake {
 pub struct FlakeInfo {
     /// Its id, which is also that of its slice.
     pub id: Uuid,
-    /// `org/project`.
+    /// Its name, as `org/project`.
     pub flake: FlakeName,
     /// Who may read it without a grant.
     pub visibility: Visibility,
@@ -73,7 +73,7 @@ pub struct FlakeInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FlakeList {
-    /// Sorted by name.
+    /// The flakes that the caller may see, sorted by name.
     pub flakes: Vec<FlakeInfo>,
 }
 
@@ -81,7 +81,7 @@ pub struct FlakeList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PathSummary {
-    /// Base name: `<hash>-<name>`.
+    /// The store path's base name, `<hash>-<name>`.
     pub path: String,
     /// Bytes of its NAR, uncompressed.
     pub nar_size: u64,
@@ -108,9 +108,9 @@ pub const MAX_LISTED_PATHS: usize = 1000;
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
-    /// The login name.
+    /// What the account is called, unique on the server.
     pub name: Name,
-    /// Default: a person.
+    /// A person or a service; by default a person.
     #[serde(default = "human")]
     pub kind: UserKind,
     /// Answer with the existing user if the name is taken by one of the same kind.
@@ -135,13 +135,13 @@ fn human() -> UserKind {
     UserKind::Human
 }
 
-/// An account.
+/// An account, with all that is told of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserInfo {
-    /// Its id.
+    /// Its id, which no rename changes.
     pub id: Uuid,
-    /// Its name.
+    /// What it is called at present.
     pub name: Name,
     /// A person or a service.
     pub kind: UserKind,
@@ -174,6 +174,6 @@ pub struct AccountInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserList {
-    /// Sorted by name.
+    /// All accounts of the server, sorted by name.
     pub users: Vec<UserInfo>,
 }

@@ -3,13 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 /// The longest name, in bytes.
 pub(crate) const MAX_NAME: usize = 64;
 
 /// A name or a pattern that cannot be one, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} {reason}")]
 pub struct InvalidName {
     given: String,
     reason: &'static str,
@@ -25,20 +24,11 @@ impl InvalidName {
     }
 }
 
-impl fmt::Display for InvalidName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.given, self.reason)
-    }
-}
-
-impl std::error::Error for InvalidName {}
-
 /// The name of an organisation, a project or a user.
 ///
 /// 1 to 64 bytes of ASCII letters, digits, `-`, `_` and `.`; the first is a letter or a digit, so
 /// that no name is a relative path, an option or hidden. Case is kept, and compared without it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
 impl Name {
@@ -59,42 +49,21 @@ impl FromStr for Name {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let error = |reason| Err(InvalidName::new(text, reason));
-        if text.is_empty() {
-            return error("is empty: a name must have at least one letter or digit");
-        }
-        if text.len() > MAX_NAME {
-            return error("is too long: a name has at most 64 characters");
-        }
-        if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-            return error("is not a valid name: the first character must be a letter or a digit");
-        }
-        if !text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-        {
-            return error(
-                "is not a valid name: only letters, digits, '-', '_' and '.' are allowed",
-            );
-        }
-        if text.contains("..") {
-            return error("is not a valid name: it must not contain '..'");
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for Name {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let reason = if text.is_empty() {
+            "is empty: a name must have at least one letter or digit"
+        } else if text.len() > MAX_NAME {
+            "is too long: a name has at most 64 characters"
+        } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            "is not a valid name: the first character must be a letter or a digit"
+        } else if !text.bytes().all(is_allowed) {
+            "is not a valid name: only letters, digits, '-', '_' and '.' are allowed"
+        } else if text.contains("..") {
+            "is not a valid name: it must not contain '..'"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(InvalidName::new(text, reason))
     }
 }
 
@@ -105,8 +74,7 @@ impl fmt::Display for Name {
 }
 
 /// `org/project`: what access is granted on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlakeName {
     /// The organisation that the flake belongs to.
     pub org: Name,
@@ -139,20 +107,6 @@ impl FromStr for FlakeName {
     }
 }
 
-impl TryFrom<String> for FlakeName {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<FlakeName> for String {
-    fn from(name: FlakeName) -> Self {
-        name.to_string()
-    }
-}
-
 impl fmt::Display for FlakeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}/{}", self.org, self.project))
@@ -160,14 +114,13 @@ impl fmt::Display for FlakeName {
 }
 
 /// Which flakes a token reaches: `acme/app`, `acme/*` (all of an organisation) or `*` (all).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FlakePattern {
-    /// `*`
+    /// Every flake there is or will be: `*`.
     All,
-    /// `org/*`
+    /// Every flake of one organisation: `org/*`.
     Organization(Name),
-    /// `org/project`
+    /// One flake alone: `org/project`.
     Flake(FlakeName),
 }
 
@@ -226,20 +179,6 @@ impl FromStr for FlakePattern {
             Some(org) => Ok(Self::Organization(org.parse()?)),
             None => Ok(Self::Flake(text.parse()?)),
         }
-    }
-}
-
-impl TryFrom<String> for FlakePattern {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<FlakePattern> for String {
-    fn from(pattern: FlakePattern) -> Self {
-        pattern.to_string()
     }
 }
 

@@ -4,68 +4,54 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use ipnet::IpNet;
 
 /// A network in CIDR notation, such as `10.0.0.0/8` or `2001:db8::/32`; an address alone is the network
 /// of that address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network(IpNet);
 
 /// Text that is no network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{given:?} is not a valid network: write it as 10.0.0.0/8 or 2001:db8::/32, with no bits set after the \
+     prefix"
+)]
 pub struct InvalidNetwork {
     given: String,
 }
 
-impl fmt::Display for InvalidNetwork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not a valid network: write it as 10.0.0.0/8 or 2001:db8::/32, with no bits set after the \
-             prefix",
-            self.given
-        )
-    }
-}
-
-impl std::error::Error for InvalidNetwork {}
-
-/// IPv4 addresses that came in IPv6 clothes (`::ffff:10.0.0.1`) are IPv4 addresses.
-fn plain(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
-
-/// The address as bits from the left, and how many of them count.
-fn bits(address: IpAddr) -> (u128, u8) {
-    match address {
-        IpAddr::V4(address) => (u128::from(u32::from(address)) << 96, 32),
-        IpAddr::V6(address) => (u128::from(address), 128),
-    }
-}
-
-fn mask(prefix: u8) -> u128 {
-    u128::MAX
-        .checked_shl(128 - u32::from(prefix))
-        .unwrap_or_default()
-}
-
 impl Network {
-    /// Whether an address is in it.
+    /// Whether an address is in it. An IPv4 address in IPv6 clothes (`::ffff:10.0.0.1`) is an IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = plain(address);
-        address.is_ipv4() == self.address.is_ipv4()
-            && (bits(address).0 ^ bits(self.address).0) & mask(self.prefix) == 0
+        self.0.contains(&address.to_canonical())
     }
 
     /// Whether all of another network is in it.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {
-        self.prefix <= other.prefix && self.contains(other.address)
+        self.0.contains(&other.0)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        // `IpNet` would also read `010.0.0.0`, which others take for 8.0.0.0, and `/08`: one way to write a network.
+        let (address, prefix) = match text.split_once('/') {
+            None => (text, None),
+            Some((address, prefix)) => (address, Some(prefix)),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let network = match prefix {
+            None => IpNet::from(address),
+            Some(prefix) => {
+                let number: u8 = prefix.parse().ok()?;
+                (number.to_string() == prefix).then_some(())?;
+                IpNet::new(address, number).ok()?
+            }
+        };
+        // `::ffff:0:0/96` and narrower would be networks of IPv4 in disguise, which match nothing.
+        let is_whole = network.trunc() == network && address.to_canonical() == address;
+        is_whole.then_some(Self(network))
     }
 }
 
@@ -73,49 +59,15 @@ impl FromStr for Network {
     type Err = InvalidNetwork;
 
     fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
-        let invalid = || InvalidNetwork {
+        Self::parse(text).ok_or_else(|| InvalidNetwork {
             given: text.chars().take(60).collect(),
-        };
-        let (address, prefix) = match text.split_once('/') {
-            None => (text, None),
-            Some((address, prefix)) => (address, Some(prefix)),
-        };
-        let address: IpAddr = address.parse().map_err(|_| invalid())?;
-        let (value, length) = bits(address);
-        let prefix = match prefix {
-            None => length,
-            // No sign and no leading zeros: one way to write a network.
-            Some(prefix) => prefix
-                .parse::<u8>()
-                .ok()
-                .filter(|number| *number <= length && number.to_string() == prefix)
-                .ok_or_else(invalid)?,
-        };
-        // `::ffff:0:0/96` and narrower would be networks of IPv4 in disguise, which match nothing.
-        if value & !mask(prefix) != 0 || plain(address) != address {
-            return Err(invalid());
-        }
-        Ok(Self { address, prefix })
-    }
-}
-
-impl TryFrom<String> for Network {
-    type Error = InvalidNetwork;
-
-    fn try_from(text: String) -> Result<Self, InvalidNetwork> {
-        text.parse()
-    }
-}
-
-impl From<Network> for String {
-    fn from(network: Network) -> Self {
-        network.to_string()
+        })
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}/{}", self.address, self.prefix))
+        f.pad(&self.0.to_string())
     }
 }
 
@@ -161,6 +113,7 @@ mod tests {
             "10.0.0.1/8",
             "10.0.0.0/33",
             "10.0.0.0/08",
+            "010.0.0.0/8",
             "10.0.0.0/+8",
             "10.0.0.0/",
             "::1/64",

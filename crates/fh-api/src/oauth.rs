@@ -33,11 +33,11 @@ pub const AWS_NONCE_HEADER: &str = "x-fh-nonce";
 /// The one body that a request of AWS may have.
 pub const AWS_BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
-/// `POST /oauth/token`, form-encoded.
+/// `POST /oauth/token`, form-encoded: an identity for a token of ours.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeRequest {
-    /// [`TOKEN_EXCHANGE`].
+    /// Always [`TOKEN_EXCHANGE`]: no other grant is known.
     #[cfg_attr(
         feature = "schema",
         schema(pattern = "^urn:ietf:params:oauth:grant-type:token-exchange$")
@@ -67,38 +67,21 @@ pub struct ExchangeRequest {
     pub expires_in: Option<u64>,
 }
 
-impl std::fmt::Debug for ExchangeRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExchangeRequest")
-            .field("subject_token_type", &self.subject_token_type)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The answer to an exchange.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeAnswer {
     /// The token, prefixed. A secret.
     pub access_token: String,
-    /// [`ACCESS_TOKEN_TYPE`].
+    /// Always [`ACCESS_TOKEN_TYPE`], as RFC 8693 wants it told.
     pub issued_token_type: String,
-    /// `Bearer`.
+    /// Always `Bearer`: how the token is to be sent.
     pub token_type: String,
     /// Seconds until it ends.
     pub expires_in: u64,
     /// Its permissions, separated by spaces.
     #[serde(default)]
     pub scope: String,
-}
-
-impl std::fmt::Debug for ExchangeAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExchangeAnswer")
-            .field("expires_in", &self.expires_in)
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The answer to `POST /oauth/nonce`.
@@ -120,16 +103,14 @@ pub struct SignedCallerIdentity {
     pub url: String,
     /// Its headers, names in lower case.
     pub headers: std::collections::BTreeMap<String, String>,
-    /// [`AWS_BODY`].
+    /// Its body, which has to be [`AWS_BODY`].
     pub body: String,
 }
 
-impl std::fmt::Debug for SignedCallerIdentity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignedCallerIdentity")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
-    }
+crate::debug_fields! {
+    ExchangeRequest: subject_token_type;
+    ExchangeAnswer: expires_in, scope;
+    SignedCallerIdentity: url;
 }
 
 /// The body of a refused exchange (RFC 6749, 5.2).

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 /// A struct that is read from an object alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object<T>(
-    /// What was read.
+    /// The struct that the object was read into.
     pub T,
 );
 

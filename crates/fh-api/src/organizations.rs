@@ -41,13 +41,13 @@ pub struct UpdateOrganization {
     pub renewal: Option<RenewalRule>,
 }
 
-/// An organisation.
+/// An organisation, with the rules that it has set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OrganizationInfo {
-    /// Its id.
+    /// Its id, which no rename changes.
     pub id: Uuid,
-    /// Its name.
+    /// What it is called at present.
     pub name: Name,
     /// Who may push to its flakes.
     pub push: PushRule,
@@ -73,7 +73,7 @@ fn no_renewals() -> RenewalRule {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OrganizationList {
-    /// Sorted by name.
+    /// The organisations, sorted by name.
     pub orgs: Vec<OrganizationInfo>,
 }
 
@@ -91,7 +91,7 @@ pub struct SetMember {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberInfo {
-    /// The account.
+    /// The account that is a member, or invited.
     pub user: Name,
     /// A person or a service.
     pub kind: UserKind,
@@ -100,7 +100,7 @@ pub struct MemberInfo {
     /// It is invited and has not accepted: it is not a member yet.
     #[serde(default)]
     pub invited: bool,
-    /// Since when.
+    /// Since when it is a member, or invited.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// The other role that this one was set in place of; only in the answer to setting it.
@@ -113,7 +113,7 @@ pub struct MemberInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberList {
-    /// Sorted by name.
+    /// The members, sorted by name.
     pub members: Vec<MemberInfo>,
 }
 
@@ -142,13 +142,13 @@ pub struct CreateTeam {
     pub exist_ok: bool,
 }
 
-/// A team.
+/// A team, with the number of its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TeamInfo {
-    /// Its id.
+    /// Its id, which stays as long as the team does.
     pub id: Uuid,
-    /// Its name.
+    /// What it is called, unique in the organisation.
     pub name: Name,
     /// How many accounts are in it.
     pub members: u64,
@@ -161,7 +161,7 @@ pub struct TeamInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TeamList {
-    /// Sorted by name.
+    /// The organisation's teams, sorted by name.
     pub teams: Vec<TeamInfo>,
 }
 
@@ -170,9 +170,9 @@ pub struct TeamList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TeamMemberInfo {
-    /// The account.
+    /// The account that is in the team.
     pub user: Name,
-    /// Since when.
+    /// Since when it is in the team.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
@@ -181,8 +181,8 @@ pub struct TeamMemberInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TeamDetails {
-    /// The team.
+    /// The team that was asked for.
     pub team: TeamInfo,
-    /// Sorted by name.
+    /// Who is in it, sorted by name.
     pub members: Vec<TeamMemberInfo>,
 }

@@ -112,23 +112,15 @@ pub struct PushPath {
     /// Base name of the derivation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deriver: Option<String>,
-    /// `key name:base64`.
+    /// Signatures that came with the path, `key name:base64`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<String>,
-    /// The content address.
+    /// The content address, where the path has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
     /// Not to be pushed: told only because another path refers to it.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub context: bool,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde's skip_serializing_if passes a reference"
-)]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 /// What the server knows of each path, and what is to be sent.

@@ -13,31 +13,21 @@ use crate::Name;
 const MAX_ROOT: usize = 500;
 
 /// A text that names no root, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{given:?} is not a valid root: {reason}. A root is github:OWNER, gitlab:HOST/GROUP, aws:ACCOUNT or \
+     kubernetes:ISSUER"
+)]
 pub struct InvalidRoot {
     given: String,
     reason: &'static str,
 }
 
-impl fmt::Display for InvalidRoot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not a valid root: {}. A root is github:OWNER, gitlab:HOST/GROUP, aws:ACCOUNT or \
-             kubernetes:ISSUER",
-            self.given, self.reason
-        )
-    }
-}
-
-impl std::error::Error for InvalidRoot {}
-
 /// What issues identities to one owner alone.
 ///
 /// Names that the forge compares without regard to case are kept in lower case, so that two texts are equal
 /// where they mean the same.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ForgeRoot {
     /// An owner on GitHub: `github:acme`.
     Github(String),
@@ -120,20 +110,6 @@ impl FromStr for ForgeRoot {
     }
 }
 
-impl TryFrom<String> for ForgeRoot {
-    type Error = InvalidRoot;
-
-    fn try_from(text: String) -> Result<Self, InvalidRoot> {
-        text.parse()
-    }
-}
-
-impl From<ForgeRoot> for String {
-    fn from(root: ForgeRoot) -> Self {
-        root.to_string()
-    }
-}
-
 impl fmt::Display for ForgeRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}:{}", self.kind(), self.value()))
@@ -146,7 +122,7 @@ impl fmt::Display for ForgeRoot {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OwnRoot {
-    /// The root.
+    /// The root that the organisation says is its own.
     pub root: ForgeRoot,
 }
 
@@ -154,9 +130,9 @@ pub struct OwnRoot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RootInfo {
-    /// The organisation.
+    /// The organisation that owns it, or says so.
     pub organization: Name,
-    /// The root.
+    /// The root, in the one way it is written.
     pub root: ForgeRoot,
     /// GitHub's number of the owner, remembered at the first use: a later owner of the name has another one.
     #[serde(default)]
@@ -176,7 +152,7 @@ pub struct RootInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RootList {
-    /// Sorted by root.
+    /// The organisation's roots, sorted by their text.
     pub roots: Vec<RootInfo>,
 }
 

@@ -8,7 +8,7 @@ use crate::{Name, Signing, Standing};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SubstituterList {
-    /// Whose keys sign.
+    /// Whose keys sign what is read there.
     pub signing: Signing,
     /// In the order in which Nix is to ask them: the first that has a path decides.
     pub substituters: Vec<SubstituterInfo>,

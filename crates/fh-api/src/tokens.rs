@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{FlakePattern, Name, Network, Permission, int64};
 
-/// `POST /api/v1/tokens`.
+/// `POST /api/v1/tokens`: what the new token is to be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -20,14 +20,10 @@ pub struct CreateToken {
     #[cfg_attr(feature = "schema", schema(value_type = Option<crate::schema::LineText>))]
     pub description: Option<String>,
     /// Seconds from now, up to the server's maximum. Default: the server's (90 days).
-    #[serde(
-        default,
-        deserialize_with = "int64::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
-    /// Default: only `pull`.
+    /// What it may be used for; by default only `pull`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<Permission>>,
     /// Default: all that the creating token reaches.
@@ -62,13 +58,9 @@ pub struct MintedToken {
     pub info: TokenInfo,
 }
 
-impl std::fmt::Debug for MintedToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MintedToken")
-            .field("token", &"***")
-            .field("info", &self.info)
-            .finish()
-    }
+crate::debug_fields! {
+    MintedToken: info;
+    RotatedToken: info, still_valid, still_valid_count, made_for_others, made_for_others_count;
 }
 
 /// The most tokens that [`RotatedToken`] lists of a kind.
@@ -99,26 +91,13 @@ pub struct RotatedToken {
     pub made_for_others_count: u64,
 }
 
-impl std::fmt::Debug for RotatedToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RotatedToken")
-            .field("token", &"***")
-            .field("info", &self.info)
-            .field("still_valid", &self.still_valid)
-            .field("still_valid_count", &self.still_valid_count)
-            .field("made_for_others", &self.made_for_others)
-            .field("made_for_others_count", &self.made_for_others_count)
-            .finish()
-    }
-}
-
 /// The details of a token; never the token itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenInfo {
-    /// The claim `jti`.
+    /// The token's id: the claim `jti`.
     pub id: Uuid,
-    /// Whose it is.
+    /// The account that it acts for.
     pub user: Name,
     /// That account is disabled: its tokens are refused as long as it is.
     #[serde(default)]
@@ -146,7 +125,7 @@ pub struct TokenInfo {
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// When it ends.
+    /// When it ends, if nobody revokes it before.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
     /// When it was used last, within about a minute.
@@ -161,7 +140,7 @@ pub struct TokenInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenList {
-    /// Newest first.
+    /// The tokens, the newest first.
     pub tokens: Vec<TokenInfo>,
 }
 
@@ -172,20 +151,12 @@ pub struct TokenList {
 #[serde(deny_unknown_fields)]
 pub struct RotateToken {
     /// Seconds from now. Default: the lifetime of the previous one.
-    #[serde(
-        default,
-        deserialize_with = "int64::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
     /// Seconds for which the previous token stays valid. Default: none. Tokens that it created stay valid
     /// either way.
-    #[serde(
-        default,
-        deserialize_with = "int64::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     pub grace: Option<u64>,
 }
 
@@ -206,9 +177,9 @@ pub struct TokenRevocation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RevokedToken {
-    /// The claim `jti`.
+    /// The token's id: the claim `jti`.
     pub id: Uuid,
-    /// Whose it is.
+    /// The account that it acts for.
     pub user: Name,
     /// What it is for.
     pub description: Option<String>,

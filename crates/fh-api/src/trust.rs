@@ -38,7 +38,7 @@ pub struct ConditionSpec {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetTrustPolicy {
-    /// Who vouches.
+    /// Who vouches for the workloads.
     pub provider: Provider,
     /// The exact claim `iss`; by default the provider's usual one. None for AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct SetTrustPolicy {
     pub pin: Vec<String>,
     /// What is granted on: flakes of this organisation, `org/project` or `org/*`.
     pub flakes: Vec<FlakePattern>,
-    /// What is granted.
+    /// The role that the workloads get on these flakes.
     pub role: Role,
     /// Whether the workload may derive narrower tokens from an exchanged one.
     #[serde(default)]
@@ -69,11 +69,7 @@ pub struct SetTrustPolicy {
     #[serde(default)]
     pub builder: bool,
     /// The maximum lifetime of an exchanged token, in seconds. Default: one hour.
-    #[serde(
-        default,
-        deserialize_with = "int64::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     pub max_lifetime: Option<u64>,
     /// The issuer's keys (RFC 7517), for one that the server cannot reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,35 +83,35 @@ pub struct SetTrustPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PinnedClaim {
-    /// The claim.
+    /// The claim, by its name or by a JSON Pointer.
     pub claim: String,
     /// What it was at the first use; none before that.
     pub value: Option<String>,
 }
 
-/// A trust policy.
+/// A trust policy, as administrators of the organisation see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TrustPolicyInfo {
-    /// Its id.
+    /// Its id, which the server has given it.
     pub id: Uuid,
     /// The organisation that trusts.
     pub organization: Name,
     /// Its name in the organisation.
     pub name: Name,
-    /// Who vouches.
+    /// Who vouches for the workloads.
     pub provider: Provider,
     /// The exact claim `iss`; for AWS `aws`.
     pub issuer: String,
     /// Audiences, of which the token must carry one.
     pub audiences: Vec<String>,
-    /// All must hold.
+    /// What the claims have to be; all of it must hold.
     pub conditions: Vec<ConditionSpec>,
     /// Claims that are remembered at the first use.
     pub pins: Vec<PinnedClaim>,
     /// What is granted on.
     pub flakes: Vec<FlakePattern>,
-    /// What is granted.
+    /// The role that the workloads get on these flakes.
     pub role: Role,
     /// Whether narrower tokens may be derived.
     pub mint: bool,
@@ -139,7 +135,7 @@ pub struct TrustPolicyInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TrustPolicyList {
-    /// Sorted by name.
+    /// The organisation's policies, sorted by name.
     pub policies: Vec<TrustPolicyInfo>,
 }
 
@@ -153,10 +149,8 @@ pub struct TestTrust {
     pub token: String,
 }
 
-impl std::fmt::Debug for TestTrust {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TestTrust").finish_non_exhaustive()
-    }
+crate::debug_fields! {
+    TestTrust: ;
 }
 
 /// What the policies of an organisation make of an identity.
@@ -175,7 +169,7 @@ pub struct TrustTest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PolicyVerdict {
-    /// The policy.
+    /// The policy that was tried, by its name.
     pub policy: Name,
     /// What the workload holds by it; none where something fails.
     pub role: Option<Role>,

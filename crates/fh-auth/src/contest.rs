@@ -62,7 +62,7 @@ pub struct Claim {
     pub builder: bool,
     /// The account that pushed it, internal id; none where that is not known.
     pub pusher: Option<i64>,
-    /// When it came.
+    /// When the row came into its slice.
     pub age: Age,
 }
 
@@ -79,7 +79,7 @@ pub struct Place {
     pub unsigned: bool,
     /// No builder pushed it.
     pub by_person: bool,
-    /// When it came.
+    /// When the row came into its slice.
     pub age: Age,
 }
 
@@ -172,32 +172,21 @@ fn settle_beside(
 }
 
 /// The content that the slices of one organisation have which have this standing.
-fn decided<M: FnMut(i64, i64) -> bool>(
+fn decided(
     standing: Standing,
     claims: &[&Claim],
-    may_write: &mut M,
+    may_write: &mut impl FnMut(i64, i64) -> bool,
 ) -> Option<u32> {
-    match standing {
-        Standing::Followed(_) => within(claims.to_vec(), may_write, oldest_unbeaten),
-        Standing::Own | Standing::Accepted | Standing::Named => {
-            within(claims.to_vec(), may_write, beats_all)
-        }
-    }
-}
-
-/// The content that an organisation's slices have. `between`: who wins among persons.
-fn within<M: FnMut(i64, i64) -> bool>(
-    claims: Vec<&Claim>,
-    may_write: &mut M,
-    between: impl Fn(&[&Claim], &mut M) -> Option<u32>,
-) -> Option<u32> {
-    let claims = best(claims, |claim| claim.signed);
+    let claims = best(claims.to_vec(), |claim| claim.signed);
     let claims = best(claims, |claim| claim.builder);
     if claims.first()?.builder {
         let oldest = claims.iter().min_by_key(|claim| claim.age)?;
         return Some(oldest.content);
     }
-    between(&claims, may_write)
+    match standing {
+        Standing::Followed(_) => oldest_unbeaten(&claims, may_write),
+        Standing::Own | Standing::Accepted | Standing::Named => beats_all(&claims, may_write),
+    }
 }
 
 /// The claims that have a quality, if any has it, else all.

@@ -26,7 +26,7 @@ pub struct FlakeFacts {
 /// How much of the flake's name the address says that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
-    /// Nothing: the root.
+    /// Nothing of it: the root address is read.
     No,
     /// Its organisation, which opens the public ones.
     Organization,
@@ -51,11 +51,11 @@ pub enum Standing {
 /// The three kinds of [`Standing`] that a search through very many slices tells apart, as numbers 0 to 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
-    /// [`Standing::Own`].
+    /// The same as [`Standing::Own`].
     Own,
-    /// [`Standing::Accepted`].
+    /// The same as [`Standing::Accepted`].
     Accepted,
-    /// [`Standing::Followed`] and [`Standing::Named`].
+    /// What [`Standing::Followed`] and [`Standing::Named`] say, which is no trust in whoever pushed.
     Open,
 }
 
@@ -100,7 +100,7 @@ impl Follows {
         self.list.push(follow);
     }
 
-    /// In their order.
+    /// The follows in the order in which they were added.
     #[must_use]
     pub fn list(&self) -> &[Follow] {
         &self.list
@@ -127,17 +127,16 @@ pub struct Holdings {
     memberships: HashMap<i64, OrganizationRole>,
     home: Option<i64>,
     guest_of: HashSet<i64>,
-    own_flakes: HashMap<i64, Role>,
-    accepted_flakes: HashMap<i64, Role>,
+    /// Grants on flakes, first those of organisations that are not the principal's own, then those that are.
+    flakes: [HashMap<i64, Role>; 2],
     organizations: HashMap<i64, Role>,
     follows: Follows,
 }
 
 impl Holdings {
-    /// Records a membership.
+    /// Records a membership; of several in one organisation the strongest counts.
     pub fn add_membership(&mut self, organization: i64, role: OrganizationRole) {
-        let held = self.memberships.entry(organization).or_insert(role);
-        *held = role.max(*held);
+        raise(&mut self.memberships, organization, role);
     }
 
     /// Records the organisation that a service account belongs to, or that a workload acts for. It is
@@ -153,19 +152,13 @@ impl Holdings {
 
     /// Records a grant on one flake.
     pub fn add_flake_grant(&mut self, organization: i64, flake: i64, role: Role) {
-        let flakes = if self.is_own(organization) {
-            &mut self.own_flakes
-        } else {
-            &mut self.accepted_flakes
-        };
-        let held = flakes.entry(flake).or_insert(role);
-        *held = role.max(*held);
+        let own = self.is_own(organization);
+        raise(&mut self.flakes[usize::from(own)], flake, role);
     }
 
     /// Records a grant on every flake of an organisation.
     pub fn add_organization_grant(&mut self, organization: i64, role: Role) {
-        let held = self.organizations.entry(organization).or_insert(role);
-        *held = role.max(*held);
+        raise(&mut self.organizations, organization, role);
     }
 
     /// Records a follow, behind those that are there.
@@ -214,12 +207,7 @@ impl Holdings {
     /// The flakes with a grant of their own, in no order: of own organisations, or of all others.
     #[must_use]
     pub fn granted_flakes(&self, own: bool) -> impl ExactSizeIterator<Item = i64> + '_ {
-        let flakes = if own {
-            &self.own_flakes
-        } else {
-            &self.accepted_flakes
-        };
-        flakes.keys().copied()
+        self.flakes[usize::from(own)].keys().copied()
     }
 
     /// The organisations of which every flake is held, in no order, some perhaps twice: of own ones, or of
@@ -240,8 +228,7 @@ impl Holdings {
     pub fn size(&self) -> usize {
         self.memberships.len()
             + self.guest_of.len()
-            + self.own_flakes.len()
-            + self.accepted_flakes.len()
+            + self.flakes.iter().map(HashMap::len).sum::<usize>()
             + self.organizations.len()
             + self.follows.list.len()
     }
@@ -254,11 +241,7 @@ impl Holdings {
             .filter(|role| *role >= OrganizationRole::Admin)
             .map(|_| Role::Admin);
         let by_organization = self.organizations.get(&flake.organization).copied();
-        let by_flake = if self.is_own(flake.organization) {
-            &self.own_flakes
-        } else {
-            &self.accepted_flakes
-        };
+        let by_flake = &self.flakes[usize::from(self.is_own(flake.organization))];
         by_membership
             .max(by_organization)
             .max(by_flake.get(&flake.id).copied())
@@ -294,6 +277,12 @@ impl Holdings {
             (Visibility::Public | Visibility::Unlisted | Visibility::Private, _) => None,
         }
     }
+}
+
+/// Sets what is held to a role, unless it is held with a stronger one.
+fn raise<R: Ord + Copy>(held: &mut HashMap<i64, R>, on: i64, role: R) {
+    let held = held.entry(on).or_insert(role);
+    *held = role.max(*held);
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
@@ -34,16 +35,16 @@ pub enum IdentityError {
     /// No JWT, or too long for one.
     #[error("this is not an identity token")]
     Malformed,
-    /// Longer than [`MAX_IDENTITY`].
+    /// It has so many bytes, more than [`MAX_IDENTITY`].
     #[error("this identity token has {0} bytes, and at most {MAX_IDENTITY} are accepted")]
     TooLong(usize),
     /// It does not say until when it is good.
     #[error("the identity token has no expiry (exp)")]
     NoEnd,
-    /// Past its end.
+    /// Its `exp` has come.
     #[error("the identity token has expired")]
     Expired,
-    /// Before its beginning.
+    /// Its `nbf` or `iat` has not come.
     #[error("the identity token is not valid yet: is a clock wrong?")]
     NotYetValid,
     /// An algorithm that is not taken.
@@ -91,11 +92,6 @@ struct IssuerKey {
     key: DecodingKey,
 }
 
-#[derive(Deserialize)]
-struct RawKeySet {
-    keys: Vec<Value>,
-}
-
 impl KeySet {
     /// Reads a JSON Web Key Set. Keys of kinds that are not known, or for something else, are passed
     /// over, as RFC 7517 (section 5) wants.
@@ -103,17 +99,14 @@ impl KeySet {
     /// # Errors
     /// When nothing in it can be used, or a secret is in it.
     pub fn read(set: &Value) -> Result<Self, KeySetError> {
-        let raw = RawKeySet::deserialize(set).map_err(|_| KeySetError::Malformed)?;
+        let keys = set.get("keys").and_then(Value::as_array);
+        let keys = keys.ok_or(KeySetError::Malformed)?;
         let secret = |key: &Value| key.get("d").is_some() || key.get("k").is_some();
-        if raw.keys.iter().any(secret) {
+        if keys.iter().any(secret) {
             return Err(KeySetError::Secret);
         }
-        let keys: Vec<IssuerKey> = raw
-            .keys
-            .into_iter()
-            .take(MAX_KEYS)
-            .filter_map(IssuerKey::read)
-            .collect();
+        let keys = keys.iter().take(MAX_KEYS).filter_map(IssuerKey::read);
+        let keys: Vec<IssuerKey> = keys.collect();
         if keys.is_empty() {
             return Err(KeySetError::Empty);
         }
@@ -143,11 +136,7 @@ impl KeySet {
     /// # Errors
     /// [`IdentityError::UnknownKey`] and [`IdentityError::Signature`].
     pub fn verify(&self, token: &Unverified) -> Result<(), IdentityError> {
-        let mut validation = Validation::new(token.algorithm);
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
+        let validation = signature_alone(token.algorithm);
         let mut outcome = Err(IdentityError::UnknownKey);
         for key in self.candidates(token) {
             let text = token.text.as_str();
@@ -161,7 +150,7 @@ impl KeySet {
 }
 
 impl IssuerKey {
-    fn read(raw: Value) -> Option<Self> {
+    fn read(raw: &Value) -> Option<Self> {
         let jwk = Jwk::deserialize(raw).ok()?;
         let for_signatures = matches!(
             jwk.common.public_key_use,
@@ -200,17 +189,10 @@ impl IssuerKey {
             },
             _ => return None,
         };
-        let algorithms = match jwk.common.key_algorithm {
-            None => possible.to_vec(),
-            Some(stated) => {
-                let stated = Algorithm::try_from(stated).ok()?;
-                possible
-                    .iter()
-                    .copied()
-                    .filter(|one| *one == stated)
-                    .collect()
-            }
-        };
+        let stated = jwk.common.key_algorithm.map(Algorithm::try_from);
+        let stated = stated.transpose().ok()?;
+        let mut algorithms = possible.to_vec();
+        algorithms.retain(|one| stated.is_none_or(|stated| stated == *one));
         if algorithms.is_empty() {
             return None;
         }
@@ -232,12 +214,8 @@ pub struct Unverified {
     expires_at: i64,
 }
 
-impl std::fmt::Debug for Unverified {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unverified")
-            .field("issuer", &self.issuer)
-            .finish_non_exhaustive()
-    }
+fh_api::debug_fields! {
+    Unverified: issuer;
 }
 
 impl Unverified {
@@ -300,7 +278,7 @@ impl Unverified {
         self.key_id.as_deref()
     }
 
-    /// The claim `iss`.
+    /// Who says to have issued it: the claim `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -312,7 +290,7 @@ impl Unverified {
         self.expires_at
     }
 
-    /// All claims.
+    /// All claims, as the token has them.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
@@ -332,16 +310,27 @@ impl Unverified {
 /// # Errors
 /// [`IdentityError::Malformed`].
 pub fn claims(token: &str) -> Result<Map<String, Value>, IdentityError> {
-    let mut parts = token.split('.');
-    let (Some(_), Some(payload), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(IdentityError::Malformed);
+    payload(token).ok_or(IdentityError::Malformed)
+}
+
+/// What stands between the two dots of a JWT, *not verified*.
+pub(crate) fn payload<T: DeserializeOwned>(jwt: &str) -> Option<T> {
+    let [_, payload, _] = jwt.split('.').collect::<Vec<_>>()[..] else {
+        return None;
     };
-    let payload = BASE64URL_NOPAD
-        .decode(payload.as_bytes())
-        .map_err(|_| IdentityError::Malformed)?;
-    serde_json::from_slice(&payload).map_err(|_| IdentityError::Malformed)
+    let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
+/// A validation of the signature, with this one algorithm; times and audience are compared here, with the time that the
+/// caller gives.
+pub(crate) fn signature_alone(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    validation
 }
 
 /// A time in a claim; some issuers write fractions of seconds.

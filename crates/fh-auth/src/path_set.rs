@@ -44,7 +44,7 @@ impl PathSet {
         (whole && hashes().is_sorted_by(|one, next| one < next)).then_some(set)
     }
 
-    /// To be stored.
+    /// The bytes that are stored; [`Self::from_bytes`] reads them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -36,7 +36,7 @@ pub fn allows(rule: RenewalRule, kind: UserKind) -> bool {
 /// What is known of a token that is valid. Times are seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenewalFacts {
-    /// When it ends.
+    /// When the token that is to be renewed ends.
     pub expires_at: i64,
     /// When the first token of its chain of renewals was made.
     pub first_at: i64,

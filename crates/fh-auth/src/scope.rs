@@ -113,7 +113,7 @@ impl TokenScope {
         )
     }
 
-    /// The permissions, sorted.
+    /// What the token may be used for, sorted.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> + '_ {
         self.permissions.iter().copied()
     }
@@ -249,15 +249,9 @@ impl TokenScope {
                 .flakes
                 .iter()
                 .all(|asked| self.flakes.iter().any(|mine| mine.includes(asked)))
-            && within(&self.closures, &other.closures, |mine, asked| {
-                mine.contains(asked)
-            })
-            && within(&self.signed_by, &other.signed_by, |mine, asked| {
-                mine.contains(asked)
-            })
-            && within(&self.networks, &other.networks, |mine, asked| {
-                any_includes(mine, asked)
-            })
+            && within(&self.closures, &other.closures, <[_]>::contains)
+            && within(&self.signed_by, &other.signed_by, <[_]>::contains)
+            && within(&self.networks, &other.networks, any_includes)
     }
 }
 

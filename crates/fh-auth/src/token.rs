@@ -9,11 +9,13 @@
 use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::SigningKey;
 use fh_api::TOKEN_PREFIX;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+use crate::identity::{payload, signature_alone};
 
 /// Seconds by which two clocks may differ.
 const LEEWAY: i64 = 60;
@@ -41,13 +43,13 @@ pub enum TokenError {
         /// The token's own word for its server, made safe to print.
         issuer: String,
     },
-    /// Past its end.
+    /// The time of its `exp` has come.
     #[error("the token expired at {}", rfc3339(*.at))]
     Expired {
         /// When, in seconds since 1970.
         at: i64,
     },
-    /// Before its beginning.
+    /// The time of its `nbf` has not come.
     #[error("the token is not valid before {}: is a clock wrong?", rfc3339(*.at))]
     NotYetValid {
         /// From when, in seconds since 1970.
@@ -75,9 +77,9 @@ pub struct Claims {
     pub iss: String,
     /// The server's audience, `urn:fh:<uuid>`.
     pub aud: String,
-    /// The account's id.
+    /// The id of the account that it is for.
     pub sub: Uuid,
-    /// The token's id.
+    /// The token's own id, by which it is revoked.
     pub jti: Uuid,
     /// When it was minted.
     pub iat: i64,
@@ -109,16 +111,16 @@ impl Claims {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Jwk {
-    /// Always `OKP`.
+    /// The kind of key: always `OKP`.
     pub kty: String,
-    /// Always `Ed25519`.
+    /// The curve: always `Ed25519`.
     pub crv: String,
-    /// Always `EdDSA`.
+    /// How it signs: always `EdDSA`.
     pub alg: String,
-    /// Always `sig`.
+    /// What it is for: always `sig`.
     #[serde(rename = "use")]
     pub usage: String,
-    /// The key's id.
+    /// The key's id, which tokens name in their header.
     pub kid: String,
     /// The public key, base64url.
     pub x: String,
@@ -132,12 +134,8 @@ pub struct TokenKey {
     decoding: DecodingKey,
 }
 
-impl std::fmt::Debug for TokenKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
+fh_api::debug_fields! {
+    TokenKey: id;
 }
 
 impl TokenKey {
@@ -155,7 +153,7 @@ impl TokenKey {
         }
     }
 
-    /// The key's id.
+    /// The key's id, which tokens name in their header.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -206,11 +204,7 @@ impl TokenKey {
                 issuer: printable(&stated.iss),
             });
         }
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
+        let validation = signature_alone(Algorithm::EdDSA);
         let claims =
             jsonwebtoken::decode::<Claims>(strip_prefix(token), &self.decoding, &validation)
                 .map_err(|_| TokenError::Signature)?
@@ -236,16 +230,7 @@ pub fn read_unverified(token: &str) -> Result<Claims, TokenError> {
     if jwt.len() > MAX_TOKEN {
         return Err(TokenError::Malformed);
     }
-    let mut parts = jwt.split('.');
-    let (Some(_), Some(payload), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(TokenError::Malformed);
-    };
-    let payload = BASE64URL_NOPAD
-        .decode(payload.as_bytes())
-        .map_err(|_| TokenError::Malformed)?;
-    serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)
+    payload(jwt).ok_or(TokenError::Malformed)
 }
 
 /// When any JWT says of itself that it is good, *not verified*: to choose words, never to decide.
@@ -254,9 +239,9 @@ pub fn read_unverified(token: &str) -> Result<Claims, TokenError> {
 pub struct UnverifiedTimes {
     /// When it was made.
     pub iat: Option<i64>,
-    /// From when.
+    /// From when on it is good.
     pub nbf: Option<i64>,
-    /// Until when.
+    /// Until when it is good.
     pub exp: Option<i64>,
 }
 
@@ -468,7 +453,7 @@ mod tests {
         let jwk = key.jwk();
         let token = key.sign(&claims()).unwrap();
         let decoding = DecodingKey::from_ed_components(&jwk.x).unwrap();
-        let mut validation = Validation::new(Algorithm::EdDSA);
+        let mut validation = jsonwebtoken::Validation::new(Algorithm::EdDSA);
         validation.validate_exp = false;
         validation.set_audience(&[AUDIENCE]);
         let data =

@@ -102,15 +102,6 @@ fn strip_escapes(text: &str) -> String {
     clean
 }
 
-/// An error and its causes in one line, separated by colons.
-pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -3,6 +3,7 @@
 //! No message repeats its source, and none holds text from a file: a netrc is made of passwords,
 //! and nix.conf may carry `access-tokens`.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,15 +14,18 @@ use crate::regular::Refused;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The netrc file is not understood; it is left alone.
-    #[error("invalid netrc at line {line}, column {column}: {reason}")]
-    NetrcSyntax {
+    /// A netrc or JSON file that is not understood, or a JSON file that has something else where a list or an object
+    /// belongs; it is left alone.
+    #[error("invalid {format} at line {line}, column {column}: {reason}")]
+    Syntax {
+        /// What the file should be: `netrc` or `JSON`.
+        format: &'static str,
         /// Line, counted from 1.
         line: usize,
-        /// Column in bytes, counted from 1.
+        /// Column in bytes, counted from 1; 0 at the end of the line before.
         column: usize,
         /// What is wrong there, without the file's own text.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
     /// A host, login or password that a netrc file cannot carry to every reader.
     #[error("the {what} cannot be written to a netrc file: {reason}")]
@@ -30,17 +34,6 @@ pub enum Error {
         what: &'static str,
         /// Why not, without the value.
         reason: &'static str,
-    },
-    /// A JSON file that is not understood, or that has something else where a list or an object belongs; it is left
-    /// alone.
-    #[error("invalid JSON at line {line}, column {column}: {reason}")]
-    JsonSyntax {
-        /// Line, counted from 1.
-        line: usize,
-        /// Column in bytes, counted from 1; 0 at the end of the line before.
-        column: usize,
-        /// What is wrong there, without the file's own text.
-        reason: String,
     },
     /// The edited netrc would be larger than what curl reads: it would lose every entry, not only
     /// the new one.
@@ -100,7 +93,7 @@ pub enum Error {
     /// A setting name or value that nix.conf cannot carry.
     #[error("the value for {name} cannot be written to nix.conf: {reason}")]
     NixConfValue {
-        /// The setting.
+        /// The setting that was to get the value.
         name: String,
         /// Why not, without the value.
         reason: &'static str,
@@ -109,7 +102,7 @@ pub enum Error {
     /// that is not the one to edit.
     #[error("what is added to {name} would have no effect: {} sets it at line {line}", path.display())]
     NixConfUndone {
-        /// The setting.
+        /// The setting that was to be added to.
         name: String,
         /// The file that sets it again.
         path: PathBuf,
@@ -131,13 +124,13 @@ pub enum Error {
     InStore {
         /// The path as given.
         path: PathBuf,
-        /// Where it leads.
+        /// The file in the store that it leads to.
         target: PathBuf,
     },
     /// The path leads to a directory, a device or another thing that is not a regular file.
     #[error("{} is not a regular file", path.display())]
     NotRegular {
-        /// The resolved path.
+        /// The path with all links followed.
         path: PathBuf,
     },
     /// Too many symbolic links, or links in a circle.
@@ -149,7 +142,7 @@ pub enum Error {
     /// The file is larger than any file of its kind.
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge {
-        /// The resolved path.
+        /// The path with all links followed.
         path: PathBuf,
         /// Largest size in bytes.
         limit: u64,
@@ -157,7 +150,7 @@ pub enum Error {
     /// Another process held the lock for the whole waiting time.
     #[error("{} has been locked by another process for {} seconds", path.display(), waited.as_secs())]
     Locked {
-        /// The lock file.
+        /// The lock file, beside the file that was to be edited.
         path: PathBuf,
         /// How long was waited.
         waited: Duration,
@@ -165,11 +158,11 @@ pub enum Error {
     /// The replacement cannot be given to the file's owner, so the file was left alone.
     #[error("cannot keep the owner of {} (user {uid}, group {gid})", path.display())]
     Owner {
-        /// The file.
+        /// The file that was to be replaced.
         path: PathBuf,
-        /// Its user id.
+        /// The id of the user that owns it.
         uid: u32,
-        /// Its group id.
+        /// The id of the group that owns it.
         gid: u32,
         /// The operating system's answer.
         source: io::Error,
@@ -178,12 +171,24 @@ pub enum Error {
     /// change was kept.
     #[error("{} was changed by another program at the same time", path.display())]
     ChangedMeanwhile {
-        /// The file.
+        /// The file that was to be replaced.
         path: PathBuf,
     },
 }
 
 impl Error {
+    /// An operation on a file or directory failed, by what the operating system says.
+    pub(crate) fn io<E: Into<io::Error>>(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+
     /// A file that is not read.
     pub(crate) fn refused(path: &Path, refused: Refused) -> Self {
         let path = path.to_owned();

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
+use crate::text::place;
 use crate::{Error, Result};
 
 /// The text of a JSON file; of one that is not there yet by [`Default`].
@@ -31,12 +32,12 @@ struct Container {
     items: Vec<Item>,
 }
 
-/// How far keys lead.
-enum Reached {
-    /// To the list.
-    List(Container),
-    /// To this object, which lacks the key of this number.
-    Object(Container, usize),
+impl Container {
+    /// The members that have this key.
+    fn members(&self, key: &str) -> impl Iterator<Item = (usize, &Item)> {
+        let items = self.items.iter().enumerate();
+        items.filter(move |(_, item)| item.key.as_deref() == Some(key))
+    }
 }
 
 impl JsonText {
@@ -44,21 +45,24 @@ impl JsonText {
     ///
     /// # Errors
     ///
-    /// [`Error::JsonSyntax`].
+    /// [`Error::Syntax`].
     pub fn parse(text: &[u8]) -> Result<Self> {
-        serde_json::from_slice::<IgnoredAny>(text).map_err(|error| Error::JsonSyntax {
+        serde_json::from_slice::<IgnoredAny>(text).map_err(|error| Error::Syntax {
+            format: "JSON",
             line: error.line(),
             column: error.column(),
             // Its messages name what was expected, and nothing of the text.
             reason: match error.to_string().split(" at line ").next() {
                 Some(reason) => reason.to_owned(),
                 None => String::new(),
-            },
+            }
+            .into(),
         })?;
-        let text = String::from_utf8(text.to_vec()).map_err(|_| Error::JsonSyntax {
+        let text = String::from_utf8(text.to_vec()).map_err(|_| Error::Syntax {
+            format: "JSON",
             line: 1,
             column: 1,
-            reason: "it is not UTF-8".to_owned(),
+            reason: "it is not UTF-8".into(),
         })?;
         Ok(Self { text })
     }
@@ -73,12 +77,11 @@ impl JsonText {
     ///
     /// # Errors
     ///
-    /// [`Error::JsonSyntax`] where something else stands in the place of the list or of an object.
+    /// [`Error::Syntax`] where something else stands in the place of the list or of an object.
     pub fn list_holds(&self, keys: &[&str], text: &str) -> Result<bool> {
-        Ok(match self.reach(keys)? {
-            Some(Reached::List(list)) => self.position(&list, text).is_some(),
-            Some(Reached::Object(..)) | None => false,
-        })
+        let path = self.path(keys)?;
+        let list = path.get(keys.len());
+        Ok(list.is_some_and(|list| self.position(list, text).is_some()))
     }
 
     /// Adds a text to the end of a list, unless it is there. Gives back how many lists and objects had to be made for
@@ -88,35 +91,26 @@ impl JsonText {
     ///
     /// As [`Self::list_holds`]; nothing is changed then.
     pub fn add_to_list(&mut self, keys: &[&str], text: &str) -> Result<Option<usize>> {
-        let made = match self.reach(keys)? {
-            None => {
-                self.text = new_file(keys, text);
-                keys.len() + 1
-            }
-            Some(Reached::List(list)) => {
-                if self.position(&list, text).is_some() {
-                    return Ok(None);
-                }
-                self.insert(&list, |_| quoted(text));
-                0
-            }
-            Some(Reached::Object(object, reached)) => {
-                let missing = &keys[reached..];
-                self.insert(&object, |space| {
-                    let colon = if space.is_empty() { ":" } else { ": " };
-                    let mut item = format!("[{}]", quoted(text));
-                    for (index, key) in missing.iter().enumerate().rev() {
-                        item = format!("{}{colon}{item}", quoted(key));
-                        if index > 0 {
-                            item = format!("{{{item}}}");
-                        }
-                    }
-                    item
-                });
-                missing.len()
-            }
+        let path = self.path(keys)?;
+        let Some(last) = path.last() else {
+            self.text = new_file(keys, text);
+            return Ok(Some(keys.len() + 1));
         };
-        Ok(Some(made))
+        let missing = &keys[path.len() - 1..];
+        if missing.is_empty() && self.position(last, text).is_some() {
+            return Ok(None);
+        }
+        self.insert(last, |space| {
+            let colon = if space.is_empty() { ":" } else { ": " };
+            let mut item = quoted(text);
+            for (index, key) in missing.iter().enumerate().rev() {
+                let is_list = index + 1 == missing.len();
+                let (open, close) = if is_list { ('[', ']') } else { ('{', '}') };
+                item = format!("{}{colon}{open}{item}{close}", quoted(key));
+            }
+            item
+        });
+        Ok(Some(missing.len()))
     }
 
     /// Takes a text out of a list, and as many of the lists and objects around it as were made for it, as far as
@@ -126,115 +120,80 @@ impl JsonText {
     ///
     /// As [`Self::list_holds`]; nothing is changed then.
     pub fn take_from_list(&mut self, keys: &[&str], text: &str, made: usize) -> Result<()> {
-        let Some(Reached::List(list)) = self.reach(keys)? else {
+        let path = self.path(keys)?;
+        let Some(list) = path.get(keys.len()) else {
             return Ok(());
         };
-        let Some(index) = self.position(&list, text) else {
+        let Some(index) = self.position(list, text) else {
             return Ok(());
         };
-        self.remove(&list, index);
-        for around in 0..made {
-            let is_empty = |container: &Container| container.items.is_empty();
-            let Some(depth) = keys.len().checked_sub(around) else {
-                break;
-            };
-            let Some(last) = depth.checked_sub(1) else {
-                if self.root()?.is_some_and(|root| is_empty(&root)) {
-                    self.text.clear();
-                }
-                break;
-            };
-            let inner = self.inner(&keys[..depth])?;
-            if !inner.is_some_and(|inner| is_empty(&inner)) {
-                break;
-            }
-            if let Some(outer) = self.inner(&keys[..last])? {
-                let at = outer.items.iter().position(|item| item.is(keys[last]));
-                if let Some(at) = at {
-                    self.remove(&outer, at);
+        let made = path.iter().rev().take(made);
+        let emptied = made.take_while(|it| it.items.len() == 1).count();
+        match path.iter().rev().nth(emptied) {
+            None => self.text.clear(),
+            Some(list) if emptied == 0 => self.remove(list, index),
+            Some(object) => {
+                let key = keys[keys.len() - emptied];
+                if let Some((index, _)) = object.members(key).next() {
+                    self.remove(object, index);
                 }
             }
         }
         Ok(())
     }
 
-    /// The object that is the whole file.
-    fn root(&self) -> Result<Option<Container>> {
+    /// The objects that the keys lead through, from the root on, and the list behind them; as far as they are there.
+    fn path(&self, keys: &[&str]) -> Result<Vec<Container>> {
+        let mut path = Vec::new();
         if self.text.is_empty() {
-            return Ok(None);
+            return Ok(path);
         }
-        let at = self.skip_space(0);
-        self.object(at, "the file").map(Some)
-    }
-
-    /// The object or list below keys that are all there.
-    fn inner(&self, keys: &[&str]) -> Result<Option<Container>> {
-        let Some(mut container) = self.root()? else {
-            return Ok(None);
-        };
+        let mut at = self.skip_space(0);
+        let mut what = "the file".to_owned();
         for key in keys {
-            let Some(item) = container.items.iter().find(|item| item.is(key)) else {
-                return Ok(None);
-            };
-            container = self.container(item.value.start);
-        }
-        Ok(Some(container))
-    }
-
-    fn reach(&self, keys: &[&str]) -> Result<Option<Reached>> {
-        let Some(mut object) = self.root()? else {
-            return Ok(None);
-        };
-        for (index, key) in keys.iter().enumerate() {
-            let mut found = object.items.iter().filter(|item| item.is(key));
-            let Some(item) = found.next() else {
-                return Ok(Some(Reached::Object(object, index)));
-            };
+            let object = self.container(at, b'{', format!("{what} must be an object"))?;
+            let places = object
+                .members(key)
+                .map(|(_, item)| (item.start, item.value.start));
+            let places: Vec<(usize, usize)> = places.take(2).collect();
             // Readers take the one or the other.
-            if let Some(again) = found.next() {
-                return Err(self.wrong(again.start, format!("the key {key:?} is there twice")));
+            if let Some((again, _)) = places.get(1) {
+                return Err(self.wrong(*again, format!("the key {key:?} is there twice")));
             }
-            let at = item.value.start;
-            if index + 1 < keys.len() {
-                object = self.object(at, &format!("{key:?}"))?;
-                continue;
-            }
-            if self.byte(at) != b'[' {
-                return Err(self.wrong(at, format!("{key:?} must be a list")));
-            }
-            return Ok(Some(Reached::List(self.container(at))));
+            path.push(object);
+            let Some((_, value)) = places.first() else {
+                return Ok(path);
+            };
+            at = *value;
+            what = format!("{key:?}");
         }
-        Ok(Some(Reached::Object(object, keys.len())))
-    }
-
-    fn object(&self, at: usize, what: &str) -> Result<Container> {
-        if self.byte(at) == b'{' {
-            Ok(self.container(at))
-        } else {
-            Err(self.wrong(at, format!("{what} must be an object")))
-        }
+        path.push(self.container(at, b'[', format!("{what} must be a list"))?);
+        Ok(path)
     }
 
     fn wrong(&self, at: usize, reason: String) -> Error {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let begin = before.iter().rposition(|byte| *byte == b'\n');
-        Error::JsonSyntax {
-            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
-            column: at - begin.map_or(0, |begin| begin + 1) + 1,
-            reason,
+        let (line, column) = place(self.text.as_bytes(), at);
+        Error::Syntax {
+            format: "JSON",
+            line,
+            column,
+            reason: reason.into(),
         }
     }
 
-    /// Reads the object or list that begins here. The text is known to be JSON.
-    fn container(&self, at: usize) -> Container {
-        let is_object = self.byte(at) == b'{';
+    /// Reads the object or list that begins here with this bracket; if something else does, `or` is what is wrong. The
+    /// text is known to be JSON.
+    fn container(&self, at: usize, bracket: u8, or: String) -> Result<Container> {
+        if self.byte(at) != bracket {
+            return Err(self.wrong(at, or));
+        }
         let mut items = Vec::new();
         let mut next = self.skip_space(at + 1);
         while !matches!(self.byte(next), b'}' | b']' | 0) {
             let start = next;
             let mut key = None;
-            if is_object {
-                let end = self.end_of_string(start);
+            if bracket == b'{' {
+                let end = self.end_of_value(start);
                 key = self.unquoted(start..end);
                 // Behind the colon.
                 next = self.skip_space(self.skip_space(end) + 1);
@@ -246,10 +205,8 @@ impl JsonText {
                 next = self.skip_space(next + 1);
             }
         }
-        Container {
-            begin: at + 1,
-            items,
-        }
+        let begin = at + 1;
+        Ok(Container { begin, items })
     }
 
     fn position(&self, list: &Container, text: &str) -> Option<usize> {
@@ -295,51 +252,17 @@ impl JsonText {
         at
     }
 
-    fn end_of_string(&self, start: usize) -> usize {
-        let mut at = start + 1;
-        loop {
-            match self.byte(at) {
-                b'"' => return at + 1,
-                b'\\' => at += 2,
-                0 => return at,
-                _ => at += 1,
-            }
-        }
-    }
-
     fn end_of_value(&self, start: usize) -> usize {
-        let mut depth = 0_usize;
-        let mut at = start;
-        loop {
-            match self.byte(at) {
-                0 => return at,
-                b'"' => at = self.end_of_string(at),
-                b'{' | b'[' => {
-                    depth += 1;
-                    at += 1;
-                }
-                b'}' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return at,
-                b'}' | b']' => {
-                    depth -= 1;
-                    at += 1;
-                }
-                _ => at += 1,
-            }
-            if depth == 0 && matches!(self.byte(at - 1), b'"' | b'}' | b']') {
-                return at;
-            }
-        }
+        let rest = self.text.get(start..).unwrap_or_default();
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        values.next();
+        // At least one byte, so that reading comes to an end.
+        start + values.byte_offset().max(1)
     }
 
     /// The text that a string stands for; none where it is no string.
     fn unquoted(&self, range: Range<usize>) -> Option<String> {
         serde_json::from_str(self.text.get(range)?).ok()
-    }
-}
-
-impl Item {
-    fn is(&self, key: &str) -> bool {
-        self.key.as_deref() == Some(key)
     }
 }
 

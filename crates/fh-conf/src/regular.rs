@@ -100,7 +100,7 @@ impl Regular {
         &self.metadata
     }
 
-    /// The open file.
+    /// The open file, for questions about it.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file

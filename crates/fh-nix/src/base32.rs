@@ -3,7 +3,7 @@
 //! Not RFC 4648: the alphabet leaves out `e`, `o`, `t` and `u`, there is no padding, and the bytes are read as one
 //! little-endian number whose most significant digit is written first. So texts of one length sort like the numbers.
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 
 /// The digits, in ascending order, which is also their order as ASCII.
 const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
@@ -65,10 +65,7 @@ pub(crate) const fn encoded_len(bytes: usize) -> usize {
 }
 
 fn decode_into(text: &str, bytes: &mut [u8]) -> Result<()> {
-    let error = |problem| Error::Base32 {
-        text: quoted(text),
-        problem,
-    };
+    let error = |problem| Error::invalid("Nix base32", text, problem);
     if text.len() != encoded_len(bytes.len()) {
         return Err(error("it has the wrong length"));
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::base32;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 use crate::hash::decode_digest;
 
 /// A content address, checked, as the text that Nix writes in narinfos and JSON.
@@ -41,10 +41,7 @@ impl FromStr for ContentAddress {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let error = |problem| Error::ContentAddress {
-            address: quoted(text),
-            problem,
-        };
+        let error = |problem| Error::invalid("a content address", text, problem);
         let (method, rest) =
             split_method(text).ok_or_else(|| error("it starts with neither text: nor fixed:"))?;
         let (algorithm, digest) = rest

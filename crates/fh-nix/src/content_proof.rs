@@ -38,7 +38,7 @@ impl ContentAddress {
         digest == Some(info.nar_hash.to_base32().as_str()) && !info.references.contains(&info.path)
     }
 
-    /// `makeFixedOutputPathFromCA` in `src/libstore/store-dir-config.cc`.
+    /// As `makeFixedOutputPathFromCA` in `src/libstore/store-dir-config.cc` does it.
     fn leads_to(&self, info: &PathInfo, store_dir: &StoreDir) -> bool {
         let Some((method, algorithm, digest)) = self.parts() else {
             return false;

@@ -3,6 +3,7 @@
 //! Messages name the offending thing. Text that came from outside is quoted, escaped and cut, so that an error can be
 //! logged or shown on a terminal as it is; of what may be a secret key, nothing but the name is ever told.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -12,61 +13,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong while reading, checking or writing one of Nix's formats.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not usable as a store directory.
-    #[error("{directory} is not a store directory: {problem}")]
-    StoreDir {
-        /// The refused directory, quoted and shortened.
-        directory: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// Not a store path, or not one of the store directory in question.
-    #[error("{path} is not a store path: {problem}")]
-    StorePath {
-        /// The refused store path, quoted and shortened.
-        path: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Not Nix's base32.
-    #[error("{text} is not Nix base32: {problem}")]
-    Base32 {
+    /// Text that is not what it should be, such as a store path or a signature.
+    #[error("{text} is not {what}: {problem}")]
+    Invalid {
+        /// What it should be.
+        what: &'static str,
         /// The refused text, quoted and shortened.
         text: String,
         /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// Not a SHA-256 hash in one of Nix's notations.
-    #[error("{hash} is not a SHA-256 hash: {problem}")]
-    Hash {
-        /// The refused hash, quoted and shortened.
-        hash: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// Not a content address.
-    #[error("{address} is not a content address: {problem}")]
-    ContentAddress {
-        /// The refused content address, quoted and shortened.
-        address: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// Not a signature.
-    #[error("{signature} is not a signature: {problem}")]
-    Signature {
-        /// The refused signature, quoted and shortened.
-        signature: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// Not a public key.
-    #[error("{key} is not a public key: {problem}")]
-    PublicKey {
-        /// The text, quoted.
-        key: String,
-        /// What is wrong with it.
-        problem: &'static str,
+        problem: Cow<'static, str>,
     },
     /// Not a secret key. Nothing of the text is told.
     #[error("not a secret key: {problem}")]
@@ -91,7 +46,7 @@ pub enum Error {
     NarInfo {
         /// The line, from 1; `None` when the file as a whole is at fault.
         line: Option<usize>,
-        /// What is wrong.
+        /// What is wrong with it.
         problem: String,
     },
     /// The path infos are no JSON.
@@ -108,16 +63,8 @@ pub enum Error {
     PathInfoField {
         /// The path as the JSON names it, quoted.
         path: String,
-        /// The JSON field.
+        /// The field, as the JSON names it.
         field: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Not a realisation, or not the key of one.
-    #[error("{realisation} is not a realisation: {problem}")]
-    Realisation {
-        /// The refused realisation, quoted and shortened.
-        realisation: String,
         /// What is wrong with it.
         problem: String,
     },
@@ -140,7 +87,7 @@ pub enum Error {
     /// Something in the file system that a NAR cannot hold, or that changed while it was read.
     #[error("cannot pack {}: {problem}", .path.display())]
     Unpackable {
-        /// The file.
+        /// The file that cannot be packed.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -150,25 +97,32 @@ pub enum Error {
     Io {
         /// What was tried: a verb.
         action: &'static str,
-        /// On what.
+        /// The file or directory that it was tried on.
         path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The reader or writer that was passed in failed.
-    #[error("cannot {action} the NAR")]
-    Stream {
-        /// What was tried: `read` or `write`.
-        action: &'static str,
-        /// Why not.
+        /// What the operating system said.
         source: io::Error,
     },
     /// The receiver of a [`NarDecoder`](crate::NarDecoder)'s events wants no more of them.
     #[error("the NAR's content was refused: {problem}")]
     Refused {
-        /// Why.
+        /// What the receiver said.
         problem: String,
     },
+}
+
+impl Error {
+    /// `text` is not `what`.
+    pub(crate) fn invalid(
+        what: &'static str,
+        text: &str,
+        problem: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::Invalid {
+            what,
+            text: quoted(text),
+            problem: problem.into(),
+        }
+    }
 }
 
 fn at_line(line: Option<usize>) -> String {

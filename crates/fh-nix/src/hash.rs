@@ -8,7 +8,7 @@ use std::str::FromStr;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 use crate::{base32, base64};
 
 /// Bytes of a SHA-256 digest.
@@ -71,21 +71,12 @@ impl fmt::Display for NarHash {
     }
 }
 
-impl fmt::Debug for NarHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "NarHash({self})")
-    }
-}
-
 impl FromStr for NarHash {
     type Err = Error;
 
     /// Reads `sha256:` with base32, base16 or base64, told apart by length as Nix does, and `sha256-<base64>`.
     fn from_str(text: &str) -> Result<Self> {
-        let error = |problem| Error::Hash {
-            hash: quoted(text),
-            problem,
-        };
+        let error = |problem| Error::invalid("a SHA-256 hash", text, problem);
         let digest = if let Some(digest) = text.strip_prefix("sha256-") {
             decode_base64(digest, SIZE)
         } else if let Some(digest) = text.strip_prefix("sha256:") {

@@ -6,8 +6,7 @@
 //!
 //! Invariants that hold for the whole crate:
 //!
-//! - No network, no async, no process environment, no output. The only I/O is the NAR packer reading a tree and
-//!   [`nar::unpack`] writing one.
+//! - No network, no async, no process environment, no output. The only I/O is the NAR packer reading a tree.
 //! - Every parser takes any input without panicking, and what it allocates is bounded by the input it was given, never
 //!   by a number that the input merely claims.
 //! - A parsed value is valid: whoever holds a [`StorePath`], a [`Signature`], … need not check it again, and its text
@@ -37,7 +36,7 @@ pub use content_fingerprint::ContentFingerprint;
 pub use derivation::Derivation;
 pub use error::{Error, Result};
 pub use hash::{Hasher, NarHash};
-pub use nar::{Event, Limits, ListingWriter, NarDecoder, NarReader, NarValidator, pack, unpack};
+pub use nar::{Event, Limits, ListingWriter, NarDecoder, NarReader};
 pub use narinfo::{Compression, NarInfo};
 pub use path_info::PathInfo;
 pub use path_info_json::{PathInfos, parse_path_infos};

@@ -8,7 +8,6 @@
 //! No value that [`NarInfo::to_text`] writes can hold a line break: all but the URL are types whose texts have none, and
 //! the URL's control characters and spaces are percent-encoded.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -34,70 +33,56 @@ pub struct NarInfo {
 /// The compression methods that Nix can undo, by libarchive or by itself: `src/libutil/compression.cc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compression {
-    /// `none`
+    /// `none`: the file is the NAR itself.
     None,
-    /// `br`
+    /// `br`, as in HTTP (RFC 7932).
     Brotli,
     /// `bzip2`, which is also what a narinfo without `Compression` means.
     Bzip2,
-    /// `compress`
+    /// `compress`, as the Unix program of that name writes it (`.Z`).
     Compress,
-    /// `grzip`
+    /// `grzip`, which libarchive leaves to the program of that name.
     Grzip,
-    /// `gzip`
+    /// `gzip`, as in HTTP (RFC 1952).
     Gzip,
-    /// `lrzip`
+    /// `lrzip`, which libarchive leaves to the program of that name.
     Lrzip,
-    /// `lz4`
+    /// `lz4`, in frames of that format.
     Lz4,
-    /// `lzip`
+    /// `lzip`: LZMA with a checksum behind it.
     Lzip,
-    /// `lzma`
+    /// `lzma`: the format of before `xz`.
     Lzma,
-    /// `lzop`
+    /// `lzop`, which libarchive leaves to the program of that name or to liblzo2.
     Lzop,
-    /// `xz`
+    /// `xz`, what Nix writes if nothing else is asked for.
     Xz,
-    /// `zstd`
+    /// `zstd`, what this product's caches serve (RFC 8878).
     Zstd,
 }
 
 impl Compression {
-    /// Every compression that Nix can name in a narinfo.
-    pub const ALL: [Self; 13] = [
-        Self::None,
-        Self::Brotli,
-        Self::Bzip2,
-        Self::Compress,
-        Self::Grzip,
-        Self::Gzip,
-        Self::Lrzip,
-        Self::Lz4,
-        Self::Lzip,
-        Self::Lzma,
-        Self::Lzop,
-        Self::Xz,
-        Self::Zstd,
+    /// Every compression, in the order of the variants, with the name that Nix has for it in a narinfo.
+    const NAMES: [(Self, &'static str); 13] = [
+        (Self::None, "none"),
+        (Self::Brotli, "br"),
+        (Self::Bzip2, "bzip2"),
+        (Self::Compress, "compress"),
+        (Self::Grzip, "grzip"),
+        (Self::Gzip, "gzip"),
+        (Self::Lrzip, "lrzip"),
+        (Self::Lz4, "lz4"),
+        (Self::Lzip, "lzip"),
+        (Self::Lzma, "lzma"),
+        (Self::Lzop, "lzop"),
+        (Self::Xz, "xz"),
+        (Self::Zstd, "zstd"),
     ];
 
     /// The name in narinfos.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Brotli => "br",
-            Self::Bzip2 => "bzip2",
-            Self::Compress => "compress",
-            Self::Grzip => "grzip",
-            Self::Gzip => "gzip",
-            Self::Lrzip => "lrzip",
-            Self::Lz4 => "lz4",
-            Self::Lzip => "lzip",
-            Self::Lzma => "lzma",
-            Self::Lzop => "lzop",
-            Self::Xz => "xz",
-            Self::Zstd => "zstd",
-        }
+        Self::NAMES[self as usize].1
     }
 }
 
@@ -111,9 +96,9 @@ impl FromStr for Compression {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
+        Self::NAMES
             .into_iter()
-            .find(|compression| compression.as_str() == text)
+            .find_map(|(compression, name)| (name == text).then_some(compression))
             .ok_or_else(|| Error::Compression { name: quoted(text) })
     }
 }
@@ -124,18 +109,44 @@ impl NarInfo {
     /// # Errors
     /// When Nix would refuse the file, or it is ambiguous; the error names the line and the key.
     pub fn parse(text: &str, store_dir: &StoreDir) -> Result<Self> {
-        let mut fields = Fields::default();
-        for (index, line) in text.split_inclusive('\n').enumerate() {
-            fields
-                .take_line(line, store_dir)
-                .map_err(|problem| Error::NarInfo {
-                    line: Some(index + 1),
-                    problem,
-                })?;
-        }
-        fields.finish().map_err(|problem| Error::NarInfo {
-            line: None,
-            problem,
+        let fields = Fields::read(text)?;
+        let references = |names: &str| {
+            let names = names.split(' ').filter(|name| !name.is_empty());
+            names.map(str::parse).collect::<Result<_>>()
+        };
+        let deriver = |name: &str| match name {
+            "unknown-deriver" => Ok(None),
+            name => name.parse().map(Some),
+        };
+        let compression = |name: &str| match name {
+            "" => Ok(Compression::Bzip2),
+            name => name.parse(),
+        };
+        let ca = |text: &str| match text {
+            "" => Ok(None),
+            text => text.parse().map(Some),
+        };
+        Ok(Self {
+            info: PathInfo {
+                path: fields.required("StorePath", |path| store_dir.parse_path(path))?,
+                nar_hash: fields.required("NarHash", str::parse)?,
+                nar_size: fields
+                    .optional("NarSize", parse_size)?
+                    .filter(|&size| size != 0)
+                    .ok_or_else(|| corrupt(None, "NarSize is missing or 0"))?,
+                references: fields
+                    .optional("References", references)?
+                    .unwrap_or_default(),
+                deriver: fields.optional("Deriver", deriver)?.flatten(),
+                signatures: fields.all("Sig", str::parse).collect::<Result<_>>()?,
+                ca: fields.optional("CA", ca)?.flatten(),
+            },
+            url: fields.required("URL", parse_url)?,
+            compression: fields
+                .optional("Compression", compression)?
+                .unwrap_or(Compression::Bzip2),
+            file_hash: fields.optional("FileHash", str::parse)?,
+            file_size: fields.optional("FileSize", parse_size)?,
         })
     }
 
@@ -199,122 +210,88 @@ fn push_url(text: &mut String, url: &str) {
     }
 }
 
-/// The fields of a narinfo as far as it was read.
-#[derive(Default)]
-struct Fields {
-    path: Option<crate::StorePath>,
-    url: Option<String>,
-    compression: Option<Compression>,
-    file_hash: Option<NarHash>,
-    file_size: Option<u64>,
-    nar_hash: Option<NarHash>,
-    nar_size: Option<u64>,
-    references: Option<BTreeSet<crate::StorePath>>,
-    deriver: Option<Option<crate::StorePath>>,
-    signatures: Vec<crate::Signature>,
-    ca: Option<Option<crate::ContentAddress>>,
+/// The lines of a narinfo. What stands behind the colon of a key is looked at when the key is asked for.
+struct Fields<'a>(Vec<Field<'a>>);
+
+struct Field<'a> {
+    /// The number of the line, counted from 1.
+    line: usize,
+    key: &'a str,
+    /// With the space before it.
+    value: &'a str,
 }
 
-impl Fields {
-    fn take_line(&mut self, line: &str, store_dir: &StoreDir) -> Result<(), String> {
-        let line = line
-            .strip_suffix('\n')
-            .ok_or("it does not end with a line break")?;
-        let (key, rest) = line.split_once(':').ok_or("there is no colon")?;
-        let value = || {
-            rest.strip_prefix(' ')
-                .ok_or_else(|| format!("{key}: there is no space"))
-        };
-        let error = |error: Error| format!("{key}: {error}");
-        match key {
-            "StorePath" => {
-                let path = store_dir.parse_path(value()?).map_err(error)?;
-                once(key, &mut self.path, path)
-            }
-            "URL" => once(key, &mut self.url, parse_url(value()?)?),
-            "Compression" => {
-                let compression = match value()? {
-                    "" => Compression::Bzip2,
-                    name => name.parse().map_err(error)?,
-                };
-                once(key, &mut self.compression, compression)
-            }
-            "FileHash" => once(key, &mut self.file_hash, value()?.parse().map_err(error)?),
-            "FileSize" => once(key, &mut self.file_size, parse_size(key, value()?)?),
-            "NarHash" => once(key, &mut self.nar_hash, value()?.parse().map_err(error)?),
-            "NarSize" => once(key, &mut self.nar_size, parse_size(key, value()?)?),
-            "References" => {
-                let references = value()?
-                    .split(' ')
-                    .filter(|name| !name.is_empty())
-                    .map(str::parse)
-                    .collect::<Result<_>>()
-                    .map_err(error)?;
-                once(key, &mut self.references, references)
-            }
-            "Deriver" => {
-                let deriver = match value()? {
-                    "unknown-deriver" => None,
-                    name => Some(name.parse().map_err(error)?),
-                };
-                once(key, &mut self.deriver, deriver)
-            }
-            "Sig" => {
-                self.signatures.push(value()?.parse().map_err(error)?);
-                Ok(())
-            }
-            "CA" => {
-                let ca = match value()? {
-                    "" => None,
-                    text => Some(text.parse().map_err(error)?),
-                };
-                once(key, &mut self.ca, ca)
-            }
-            _ => Ok(()),
-        }
+impl<'a> Fields<'a> {
+    fn read(text: &'a str) -> Result<Self> {
+        let lines = text.split_inclusive('\n').enumerate();
+        let fields = lines.map(|(index, whole)| {
+            let line = index + 1;
+            let content = whole
+                .strip_suffix('\n')
+                .ok_or_else(|| corrupt(Some(line), "it does not end with a line break"))?;
+            let (key, value) = content
+                .split_once(':')
+                .ok_or_else(|| corrupt(Some(line), "there is no colon"))?;
+            Ok(Field { line, key, value })
+        });
+        fields.collect::<Result<_>>().map(Self)
     }
 
-    fn finish(self) -> Result<NarInfo, String> {
-        let missing = |key: &str| format!("{key} is missing");
-        Ok(NarInfo {
-            info: PathInfo {
-                path: self.path.ok_or_else(|| missing("StorePath"))?,
-                nar_hash: self.nar_hash.ok_or_else(|| missing("NarHash"))?,
-                nar_size: self
-                    .nar_size
-                    .filter(|&size| size != 0)
-                    .ok_or_else(|| "NarSize is missing or 0".to_owned())?,
-                references: self.references.unwrap_or_default(),
-                deriver: self.deriver.flatten(),
-                signatures: self.signatures,
-                ca: self.ca.flatten(),
-            },
-            url: self.url.ok_or_else(|| missing("URL"))?,
-            compression: self.compression.unwrap_or(Compression::Bzip2),
-            file_hash: self.file_hash,
-            file_size: self.file_size,
+    /// Every value of a key.
+    fn all<T, E: fmt::Display>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> impl Iterator<Item = Result<T>> {
+        let fields = self.0.iter().filter(move |field| field.key == key);
+        fields.map(move |field| {
+            let error = |problem: String| corrupt(Some(field.line), format!("{key}: {problem}"));
+            let value = field.value.strip_prefix(' ');
+            let value = value.ok_or_else(|| error("there is no space".to_owned()))?;
+            parse(value).map_err(|problem| error(problem.to_string()))
         })
     }
+
+    /// The value of a key that may stand there once.
+    fn optional<T, E: fmt::Display>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>> {
+        if let Some(again) = self.0.iter().filter(|field| field.key == key).nth(1) {
+            let problem = format!("{key} appears twice");
+            return Err(corrupt(Some(again.line), problem));
+        }
+        self.all(key, parse).next().transpose()
+    }
+
+    fn required<T, E: fmt::Display>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<T> {
+        self.optional(key, parse)?
+            .ok_or_else(|| corrupt(None, format!("{key} is missing")))
+    }
 }
 
-/// Puts `value` where nothing was yet.
-fn once<T>(key: &str, place: &mut Option<T>, value: T) -> Result<(), String> {
-    match place.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(format!("{key} appears twice")),
+fn corrupt(line: Option<usize>, problem: impl Into<String>) -> Error {
+    Error::NarInfo {
+        line,
+        problem: problem.into(),
     }
 }
 
 fn parse_url(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        return Err("URL: it is empty".to_owned());
+        return Err("it is empty".to_owned());
     }
     if text
         .chars()
         .any(|character| character.is_control() || character.is_whitespace())
     {
         return Err(format!(
-            "URL: {} holds a space or a control character",
+            "{} holds a space or a control character",
             quoted(text)
         ));
     }
@@ -322,11 +299,11 @@ fn parse_url(text: &str) -> Result<String, String> {
 }
 
 /// A number of bytes: digits alone, without the sign that Rust would accept.
-fn parse_size(key: &str, text: &str) -> Result<u64, String> {
+fn parse_size(text: &str) -> Result<u64, String> {
     text.parse()
         .ok()
         .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
-        .ok_or_else(|| format!("{key}: {} is not a number of bytes", quoted(text)))
+        .ok_or_else(|| format!("{} is not a number of bytes", quoted(text)))
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@
 //!
 //! Entries are read one by one, so at no time is there more than one of them in memory as JSON values.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -50,11 +51,15 @@ pub fn parse_path_infos(json: &[u8], store_dir: &StoreDir) -> Result<PathInfos> 
         .and_then(|()| deserializer.end());
     match (collector.failure, outcome) {
         (Some(error), _) => Err(error),
-        (None, Err(error)) if error.is_data() => Err(Error::PathInfoShape {
-            problem: error.to_string(),
-        }),
+        (None, Err(error)) if error.is_data() => Err(shape(error.to_string())),
         (None, Err(error)) => Err(Error::Json(error)),
         (None, Ok(())) => Ok(collector.infos),
+    }
+}
+
+fn shape(problem: impl Into<String>) -> Error {
+    Error::PathInfoShape {
+        problem: problem.into(),
     }
 }
 
@@ -85,16 +90,11 @@ impl Collector<'_> {
     }
 
     fn take_element(&mut self, element: &Value) -> Result<()> {
-        let shape = |problem: &str| Error::PathInfoShape {
-            problem: problem.to_owned(),
-        };
         let object = element
             .as_object()
             .ok_or_else(|| shape("an element of the array is not an object"))?;
-        let path = object
-            .get("path")
-            .and_then(Value::as_str)
-            .ok_or_else(|| shape("an element of the array has no path"))?;
+        let path =
+            field(element, "path").ok_or_else(|| shape("an element of the array has no path"))?;
         let valid = object.get("valid") != Some(&Value::Bool(false));
         self.take_entry(path, valid.then_some(object), Naming::Full)
     }
@@ -103,12 +103,10 @@ impl Collector<'_> {
         match value {
             Value::Null => self.take_entry(path, None, naming),
             Value::Object(object) => self.take_entry(path, Some(object), naming),
-            _ => Err(Error::PathInfoShape {
-                problem: format!(
-                    "the entry of {} is neither an object nor null",
-                    quoted(path)
-                ),
-            }),
+            _ => Err(shape(format!(
+                "the entry of {} is neither an object nor null",
+                quoted(path)
+            ))),
         }
     }
 
@@ -121,9 +119,7 @@ impl Collector<'_> {
     ) -> Result<()> {
         let store_path = parse_path(path, naming, self.store_dir)?;
         if !self.seen.insert(store_path.clone()) {
-            return Err(Error::PathInfoShape {
-                problem: format!("{} appears twice", quoted(path)),
-            });
+            return Err(shape(format!("{} appears twice", quoted(path))));
         }
         match object {
             None => self.infos.invalid.push(store_path),
@@ -202,7 +198,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
         } else {
             return Ok(());
         };
-        collector.checked(Err(Error::PathInfoShape { problem }))
+        collector.checked(Err(shape(problem)))
     }
 }
 
@@ -250,7 +246,7 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn parse(&self, path: StorePath) -> Result<PathInfo> {
-        if let Some(store_dir) = self.optional("storeDir")
+        if let Some(store_dir) = self.value("storeDir")
             && store_dir.as_str() != Some(self.store_dir.as_str())
         {
             return Err(self.error("storeDir", format!("it is {store_dir}")));
@@ -263,29 +259,29 @@ impl Entry<'_> {
                 Some(size) => Ok(size),
                 None => Err(format!("{} is not a number of bytes", shown(value))),
             })?,
-            references: self.required("references", |value| self.parse_references(value))?,
-            deriver: self
-                .optional("deriver")
-                .map(|value| self.parse_path(value))
-                .transpose()
-                .map_err(|problem| self.error("deriver", problem))?,
-            signatures: match self.optional("signatures") {
-                None => Vec::new(),
-                Some(value) => elements(value)
-                    .and_then(|list| list.iter().map(parse_signature).collect())
-                    .map_err(|problem| self.error("signatures", problem))?,
-            },
-            ca: self
-                .optional("ca")
-                .map(parse_content_address)
-                .transpose()
-                .map_err(|problem| self.error("ca", problem))?,
+            references: self.required("references", |value| {
+                each(value, |element| self.parse_path(element))
+            })?,
+            deriver: self.optional("deriver", |value| self.parse_path(value))?,
+            signatures: self
+                .optional("signatures", |value| each(value, parse_signature))?
+                .unwrap_or_default(),
+            ca: self.optional("ca", parse_content_address)?,
         })
     }
 
-    /// A field that may be missing, null meaning the same.
-    fn optional(&self, field: &str) -> Option<&Value> {
+    /// The value of a field that may be missing, null meaning the same.
+    fn value(&self, field: &str) -> Option<&Value> {
         self.object.get(field).filter(|value| !value.is_null())
+    }
+
+    fn optional<T>(
+        &self,
+        field: &'static str,
+        parse: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Result<Option<T>> {
+        let parsed = self.value(field).map(parse).transpose();
+        parsed.map_err(|problem| self.error(field, problem))
     }
 
     fn required<T>(
@@ -293,10 +289,8 @@ impl Entry<'_> {
         field: &'static str,
         parse: impl FnOnce(&Value) -> Result<T, String>,
     ) -> Result<T> {
-        self.optional(field)
-            .ok_or_else(|| "it is missing".to_owned())
-            .and_then(parse)
-            .map_err(|problem| self.error(field, problem))
+        self.optional(field, parse)?
+            .ok_or_else(|| self.error(field, "it is missing".to_owned()))
     }
 
     fn error(&self, field: &'static str, problem: String) -> Error {
@@ -307,13 +301,6 @@ impl Entry<'_> {
         }
     }
 
-    fn parse_references(&self, value: &Value) -> Result<BTreeSet<StorePath>, String> {
-        elements(value)?
-            .iter()
-            .map(|element| self.parse_path(element))
-            .collect()
-    }
-
     fn parse_path(&self, value: &Value) -> Result<StorePath, String> {
         parse_path(text(value)?, self.naming, self.store_dir).map_err(|error| error.to_string())
     }
@@ -321,7 +308,6 @@ impl Entry<'_> {
 
 /// A hash: a text, or, in some versions of format 2, an object of `algorithm`, `format` and `hash`.
 fn parse_nar_hash(value: &Value) -> Result<NarHash, String> {
-    let parse = |text: &str| text.parse().map_err(|error: Error| error.to_string());
     match (field(value, "algorithm"), field(value, "hash")) {
         (Some(algorithm), Some(digest)) => parse(&format!("{algorithm}:{digest}")),
         _ => parse(text(value)?),
@@ -330,7 +316,6 @@ fn parse_nar_hash(value: &Value) -> Result<NarHash, String> {
 
 /// A signature: a text, or, in format 3, an object of `keyName` and `sig`.
 fn parse_signature(value: &Value) -> Result<Signature, String> {
-    let parse = |text: &str| text.parse().map_err(|error: Error| error.to_string());
     match (field(value, "keyName"), field(value, "sig")) {
         (Some(name), Some(base64)) if !name.contains(':') => parse(&format!("{name}:{base64}")),
         _ => parse(text(value)?),
@@ -339,7 +324,6 @@ fn parse_signature(value: &Value) -> Result<Signature, String> {
 
 /// A content address: a text, or, from format 2 on, an object of `method` and `hash`.
 fn parse_content_address(value: &Value) -> Result<ContentAddress, String> {
-    let parse = |text: &str| text.parse().map_err(|error: Error| error.to_string());
     let Some(method) = field(value, "method") else {
         return parse(text(value)?);
     };
@@ -374,10 +358,20 @@ fn text(value: &Value) -> Result<&str, String> {
         .ok_or_else(|| format!("{} is not a text", shown(value)))
 }
 
-fn elements(value: &Value) -> Result<&Vec<Value>, String> {
-    value
-        .as_array()
-        .ok_or_else(|| format!("{} is not an array", shown(value)))
+fn each<T, C: FromIterator<T>>(
+    value: &Value,
+    parse: impl Fn(&Value) -> Result<T, String>,
+) -> Result<C, String> {
+    let elements = value.as_array();
+    elements
+        .ok_or_else(|| format!("{} is not an array", shown(value)))?
+        .iter()
+        .map(parse)
+        .collect()
+}
+
+fn parse<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: Error| error.to_string())
 }
 
 /// A value for a message.

@@ -10,14 +10,14 @@
 //! `dependentRealisations` could hold realisations of inputs, and was signed too. Nix needs none there: it reads an
 //! empty object as "nothing else to check". Here it is always empty.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 use crate::signature::any_verifies;
 use crate::store_path::check_name;
 use crate::{PublicKey, SecretKey, Signature, StorePath};
@@ -29,14 +29,14 @@ pub enum DrvOutput {
     Hash {
         /// SHA-256 of the derivation modulo its inputs.
         derivation: [u8; 32],
-        /// The output.
+        /// Which of its outputs it is.
         output: OutputName,
     },
     /// `<hash>-<name>.drv^<output>`, from Nix 2.35 on.
     Path {
-        /// The derivation.
+        /// The derivation, by its own store path.
         derivation: StorePath,
-        /// The output.
+        /// Which of its outputs it is.
         output: OutputName,
     },
 }
@@ -45,7 +45,7 @@ impl DrvOutput {
     /// The key that Nix up to 2.34 uses. `derivation`: with `sha256:` before its hex digits.
     ///
     /// # Errors
-    /// [`Error::Realisation`] where it is no SHA-256 in lower case, or the output has a bad name.
+    /// [`Error::Invalid`] where it is no SHA-256 in lower case, or the output has a bad name.
     pub fn of_hash(derivation: &str, output: &str) -> Result<Self> {
         let bad = || realisation(derivation, "its hash is not sha256: and 64 hex digits");
         let hex = derivation.strip_prefix("sha256:").ok_or_else(bad)?;
@@ -59,7 +59,7 @@ impl DrvOutput {
     /// The key that Nix uses from 2.35 on.
     ///
     /// # Errors
-    /// [`Error::Realisation`] where the path is not a derivation's, or the output has a bad name.
+    /// [`Error::Invalid`] where the path is not a derivation's, or the output has a bad name.
     pub fn of_path(derivation: StorePath, output: &str) -> Result<Self> {
         if !derivation.is_derivation() {
             return Err(realisation(
@@ -73,7 +73,7 @@ impl DrvOutput {
         })
     }
 
-    /// The output.
+    /// Which of the derivation's outputs it is.
     #[must_use]
     pub const fn output(&self) -> &OutputName {
         match self {
@@ -115,7 +115,7 @@ impl FromStr for DrvOutput {
 pub struct OutputName(Box<str>);
 
 impl OutputName {
-    /// The name.
+    /// The name as Nix writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -125,12 +125,6 @@ impl OutputName {
 impl fmt::Display for OutputName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for OutputName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "OutputName({self})")
     }
 }
 
@@ -146,7 +140,7 @@ impl FromStr for OutputName {
 /// What an output was built to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Realisation {
-    /// The output.
+    /// The output that was built.
     pub id: DrvOutput,
     /// The path that it was built to.
     pub out_path: StorePath,
@@ -155,18 +149,17 @@ pub struct Realisation {
 }
 
 impl Realisation {
-    /// What a signature of it signs. The texts in it have no character that JSON escapes.
+    /// What a signature of it signs.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let Self { id, out_path, .. } = self;
-        match id {
-            DrvOutput::Hash { .. } => {
-                format!(r#"{{"dependentRealisations":{{}},"id":"{id}","outPath":"{out_path}"}}"#)
-            }
-            DrvOutput::Path { derivation, output } => format!(
-                r#"{{"key":{{"drvPath":"{derivation}","outputName":"{output}"}},"value":{{"outPath":"{out_path}"}}}}"#
-            ),
-        }
+        let value = match &self.id {
+            DrvOutput::Hash { .. } => self.unsigned(),
+            DrvOutput::Path { derivation, output } => json!({
+                "key": { "drvPath": derivation, "outputName": output.as_str() },
+                "value": self.unsigned(),
+            }),
+        };
+        value.to_string()
     }
 
     /// `key`'s signature of it. It is returned, not added.
@@ -185,36 +178,27 @@ impl Realisation {
     /// The file that a binary cache serves of it: what is not in its address, from 2.35 on.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let Self { id, out_path, .. } = self;
-        match id {
-            DrvOutput::Hash { .. } => {
-                let signatures = self.listed(|signature| {
-                    // Names of keys may hold a quotation mark.
-                    Value::from(signature.to_string()).to_string()
-                });
-                format!(
-                    r#"{{"dependentRealisations":{{}},"id":"{id}","outPath":"{out_path}","signatures":[{signatures}]}}"#
-                )
-            }
+        let signature = |signature: &Signature| match &self.id {
+            DrvOutput::Hash { .. } => json!(signature),
             DrvOutput::Path { .. } => {
-                let signatures = self.listed(|signature| {
-                    let name = Value::from(signature.key_name());
-                    let text = signature.to_string();
-                    let base64 = text.rsplit(':').next().unwrap_or_default();
-                    format!(r#"{{"keyName":{name},"sig":"{base64}"}}"#)
-                });
-                format!(r#"{{"outPath":"{out_path}","signatures":[{signatures}]}}"#)
+                json!({ "keyName": signature.key_name(), "sig": signature.to_base64() })
             }
-        }
+        };
+        let mut value = self.unsigned();
+        value["signatures"] = self.signatures.iter().map(signature).collect();
+        value.to_string()
     }
 
-    fn listed(&self, show: impl Fn(&Signature) -> String) -> String {
-        let mut list = String::new();
-        for signature in &self.signatures {
-            let comma = if list.is_empty() { "" } else { "," };
-            let _ = write!(list, "{comma}{}", show(signature));
+    /// The file without its signatures.
+    fn unsigned(&self) -> Value {
+        match &self.id {
+            DrvOutput::Hash { .. } => json!({
+                "dependentRealisations": {},
+                "id": self.id.to_string(),
+                "outPath": self.out_path,
+            }),
+            DrvOutput::Path { .. } => json!({ "outPath": self.out_path }),
         }
-        list
     }
 }
 
@@ -223,10 +207,10 @@ impl Realisation {
 /// nothing of a realisation without these.
 ///
 /// # Errors
-/// [`Error::Realisation`] where it is not JSON or has another shape; those of the values in it.
+/// [`Error::Invalid`] where it is not JSON or has another shape; those of the values in it.
 pub fn parse_realisations(json: &[u8]) -> Result<Vec<Realisation>> {
     let entries: Vec<Value> = serde_json::from_slice(json)
-        .map_err(|error| realisation(&String::from_utf8_lossy(json), &error.to_string()))?;
+        .map_err(|error| realisation(&String::from_utf8_lossy(json), error.to_string()))?;
     let mut realisations = Vec::new();
     for entry in &entries {
         let Some(fields) = entry.as_object() else {
@@ -245,7 +229,7 @@ fn parse_entry(fields: &Map<String, Value>) -> Result<Realisation> {
         let found = fields.get(name).and_then(Value::as_str);
         found.map(str::to_owned).ok_or_else(|| {
             let shown = Value::Object(fields.clone()).to_string();
-            realisation(&shown, &format!("it has no {name}"))
+            realisation(&shown, format!("it has no {name}"))
         })
     };
     let object = |name: &str| fields.get(name).and_then(Value::as_object);
@@ -279,11 +263,8 @@ fn parse_signature(value: &Value) -> Result<Signature> {
     text.parse()
 }
 
-fn realisation(text: &str, problem: &str) -> Error {
-    Error::Realisation {
-        realisation: quoted(text),
-        problem: problem.to_owned(),
-    }
+fn realisation(text: &str, problem: impl Into<Cow<'static, str>>) -> Error {
+    Error::invalid("a realisation", text, problem)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 use crate::base64;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 
 /// Signatures of one name that are verified. A key makes one, and a rotation under the old name two; who sends
 /// more wants to keep somebody busy.
@@ -34,27 +34,20 @@ impl Signature {
         &self.key_name
     }
 
-    /// The signature proper.
+    /// The signature proper, without the key's name.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.bytes
+    }
+
+    pub(crate) fn to_base64(&self) -> String {
+        base64::encode(&self.bytes)
     }
 }
 
 impl fmt::Display for Signature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{}:{}",
-            self.key_name,
-            base64::encode(&self.bytes)
-        )
-    }
-}
-
-impl fmt::Debug for Signature {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Signature({self})")
+        write!(formatter, "{}:{}", self.key_name, self.to_base64())
     }
 }
 
@@ -62,21 +55,11 @@ impl FromStr for Signature {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let error = |problem| Error::Signature {
-            signature: quoted(text),
-            problem,
-        };
-        let (name, base64) = split_name(text).map_err(error)?;
+        let error = |problem| Error::invalid("a signature", text, problem);
         let mut bytes = [0; 64];
-        if !base64::decode_into(base64, &mut bytes) {
-            return Err(error(
-                "what follows the key's name is not the base64 of 64 bytes",
-            ));
-        }
-        Ok(Self {
-            key_name: name.into(),
-            bytes,
-        })
+        let problem = "what follows the key's name is not the base64 of 64 bytes";
+        let key_name = read(text, &mut bytes, problem).map_err(error)?;
+        Ok(Self { key_name, bytes })
     }
 }
 
@@ -88,13 +71,13 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// The key's name.
+    /// The name, which stands before the colon.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key's bytes.
+    /// The point of the curve, as 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.key.as_bytes()
@@ -110,18 +93,8 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{}:{}",
-            self.name,
-            base64::encode(self.key.as_bytes())
-        )
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "PublicKey({self})")
+        let base64 = base64::encode(self.key.as_bytes());
+        write!(formatter, "{}:{base64}", self.name)
     }
 }
 
@@ -131,22 +104,13 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<Self> {
         // It may be a secret key, given by mistake: only what stands before the colon may be shown.
         let shown = text.split_once(':').map_or("", |(name, _)| name);
-        let error = |problem| Error::PublicKey {
-            key: quoted(shown),
-            problem,
-        };
-        let (name, base64) = split_name(text).map_err(error)?;
+        let error = |problem| Error::invalid("a public key", shown, problem);
         let mut bytes = [0; 32];
-        if !base64::decode_into(base64, &mut bytes) {
-            return Err(error("what follows its name is not the base64 of 32 bytes"));
-        }
-        VerifyingKey::from_bytes(&bytes)
-            .ok()
-            .filter(|key| !key.is_weak())
-            .map(|key| Self {
-                name: name.into(),
-                key,
-            })
+        let problem = "what follows its name is not the base64 of 32 bytes";
+        let name = read(text, &mut bytes, problem).map_err(error)?;
+        let key = VerifyingKey::from_bytes(&bytes).ok();
+        key.filter(|key| !key.is_weak())
+            .map(|key| Self { name, key })
             .ok_or_else(|| error("it is not a point of the curve, or a weak one"))
     }
 }
@@ -184,7 +148,7 @@ impl SecretKey {
         })
     }
 
-    /// The key's name.
+    /// The name, which signatures carry.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -199,7 +163,7 @@ impl SecretKey {
         }
     }
 
-    /// Signs `message`.
+    /// The signature of `message` under this key's name.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
         Signature {
@@ -232,17 +196,12 @@ impl FromStr for SecretKey {
 
     fn from_str(text: &str) -> Result<Self> {
         let error = |problem| Error::SecretKey { problem };
-        let (name, base64) = split_name(text).map_err(error)?;
         let mut bytes = Zeroizing::new([0; 64]);
-        if !base64::decode_into(base64, bytes.as_mut_slice()) {
-            return Err(error("what follows its name is not the base64 of 64 bytes"));
-        }
+        let problem = "what follows its name is not the base64 of 64 bytes";
+        let name = read(text, bytes.as_mut_slice(), problem).map_err(error)?;
         let key = SigningKey::from_keypair_bytes(&bytes)
             .map_err(|_| error("its public half does not belong to its secret half"))?;
-        Ok(Self {
-            name: name.into(),
-            key,
-        })
+        Ok(Self { name, key })
     }
 }
 
@@ -265,30 +224,32 @@ pub(crate) fn any_verifies(
     candidates.any(|signature| key.verify(message.as_bytes(), signature))
 }
 
-/// Splits at the first colon, as Nix does, and checks the name.
-fn split_name(text: &str) -> Result<(&str, &str), &'static str> {
+/// Splits `text` at the first colon, as Nix does; the name, which is checked. The base64 behind it fills `bytes`; where it
+/// is that of more or fewer, or none, there is this problem.
+fn read(text: &str, bytes: &mut [u8], problem: &'static str) -> Result<Box<str>, &'static str> {
     let (name, base64) = text
         .split_once(':')
         .ok_or("there is no colon between a key's name and base64")?;
     check_name(name)?;
-    Ok((name, base64))
+    if base64::decode_into(base64, bytes) {
+        Ok(name.into())
+    } else {
+        Err(problem)
+    }
 }
 
 /// Key names stand in narinfo lines and in nix.conf's space-separated lists; Nix itself checks nothing.
 fn check_name(name: &str) -> Result<(), &'static str> {
-    if name.is_empty() {
-        return Err("the key's name is empty");
-    }
-    if name.len() > NAME_LENGTH {
-        return Err("the key's name is longer than 255 bytes");
-    }
-    if !name
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b':')
-    {
-        return Err("the key's name holds something other than visible ASCII without a colon");
-    }
-    Ok(())
+    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    Err(if name.is_empty() {
+        "the key's name is empty"
+    } else if name.len() > NAME_LENGTH {
+        "the key's name is longer than 255 bytes"
+    } else if !name.bytes().all(allowed) {
+        "the key's name holds something other than visible ASCII without a colon"
+    } else {
+        return Ok(());
+    })
 }
 
 #[cfg(test)]

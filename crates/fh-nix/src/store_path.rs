@@ -3,12 +3,13 @@
 //! A [`StorePath`] knows nothing of the directory it lies in: it is the base name, `<hash>-<name>`, where the hash is 160
 //! bits in Nix's base32. Only a [`StoreDir`] turns it into a full path and back.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::base32;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 
 /// Characters of a store path's hash part.
 const HASH_LENGTH: usize = 32;
@@ -34,31 +35,20 @@ impl StoreDir {
     /// # Errors
     /// When it is not as the type says.
     pub fn new(directory: &str) -> Result<Self> {
-        let error = |problem| {
-            Err(Error::StoreDir {
-                directory: quoted(directory),
-                problem,
-            })
+        let is_blank = |character: char| character.is_control() || character.is_whitespace();
+        let mut components = directory.split('/').skip(1);
+        let problem = if !directory.starts_with('/') {
+            "it does not start with /"
+        } else if directory.len() > 4095 {
+            "it is too long for a path"
+        } else if directory.contains(is_blank) {
+            "it holds a space or a control character"
+        } else if components.any(|component| matches!(component, "" | "." | "..")) {
+            "it has an empty component, . or .., or ends with /"
+        } else {
+            return Ok(Self(directory.to_owned()));
         };
-        let Some(relative) = directory.strip_prefix('/') else {
-            return error("it does not start with /");
-        };
-        if directory.len() > 4095 {
-            return error("it is too long for a path");
-        }
-        if directory
-            .chars()
-            .any(|character| character.is_control() || character.is_whitespace())
-        {
-            return error("it holds a space or a control character");
-        }
-        if relative
-            .split('/')
-            .any(|component| matches!(component, "" | "." | ".."))
-        {
-            return error("it has an empty component, . or .., or ends with /");
-        }
-        Ok(Self(directory.to_owned()))
+        Err(Error::invalid("a store directory", directory, problem))
     }
 
     /// The absolute path of the store directory.
@@ -75,10 +65,7 @@ impl StoreDir {
     pub fn parse_path(&self, path: &str) -> Result<StorePath> {
         path.strip_prefix(self.as_str())
             .and_then(|rest| rest.strip_prefix('/'))
-            .ok_or_else(|| Error::StorePath {
-                path: quoted(path),
-                problem: format!("it is not in {}", self.0),
-            })?
+            .ok_or_else(|| invalid(path, format!("it is not in {self}")))?
             .parse()
     }
 
@@ -142,12 +129,6 @@ impl fmt::Display for StorePathHash {
     }
 }
 
-impl fmt::Debug for StorePathHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "StorePathHash({self})")
-    }
-}
-
 impl FromStr for StorePathHash {
     type Err = Error;
 
@@ -172,10 +153,7 @@ impl StorePath {
     /// # Errors
     /// When Nix would not accept the name.
     pub fn new(hash: StorePathHash, name: &str) -> Result<Self> {
-        check_name(name).map_err(|problem| Error::StorePath {
-            path: quoted(&format!("{hash}-{name}")),
-            problem: problem.to_owned(),
-        })?;
+        check_name(name).map_err(|problem| invalid(&format!("{hash}-{name}"), problem))?;
         Ok(Self {
             hash,
             name: name.into(),
@@ -207,20 +185,11 @@ impl fmt::Display for StorePath {
     }
 }
 
-impl fmt::Debug for StorePath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "StorePath({self})")
-    }
-}
-
 impl FromStr for StorePath {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let error = |problem: &str| Error::StorePath {
-            path: quoted(text),
-            problem: problem.to_owned(),
-        };
+        let error = |problem: &'static str| invalid(text, problem);
         let (hash, rest) = text
             .split_at_checked(HASH_LENGTH)
             .ok_or_else(|| error("it is too short to hold a hash"))?;
@@ -238,22 +207,24 @@ impl FromStr for StorePath {
     }
 }
 
+fn invalid(path: &str, problem: impl Into<Cow<'static, str>>) -> Error {
+    Error::invalid("a store path", path, problem)
+}
+
 /// Whether Nix accepts a name after the hash.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
-    if name.is_empty() {
-        return Err("the name after the hash is empty");
-    }
-    if name.len() > NAME_LENGTH {
-        return Err("the name after the hash is longer than 211 characters");
-    }
-    if matches!(name.split('-').next(), Some("." | "..")) {
-        return Err("the name after the hash starts with . or .. as its first part");
-    }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
-    if !name.bytes().all(allowed) {
-        return Err("the name after the hash holds a character other than 0-9, a-z, A-Z, +-._?=");
-    }
-    Ok(())
+    Err(if name.is_empty() {
+        "the name after the hash is empty"
+    } else if name.len() > NAME_LENGTH {
+        "the name after the hash is longer than 211 characters"
+    } else if matches!(name.split('-').next(), Some("." | "..")) {
+        "the name after the hash starts with . or .. as its first part"
+    } else if !name.bytes().all(allowed) {
+        "the name after the hash holds a character other than 0-9, a-z, A-Z, +-._?="
+    } else {
+        return Ok(());
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Serde for the types whose one wire form is their text: `Display` to write, `FromStr` to read.
+//! The types whose one form is their text: serde by `Display` and `FromStr`, and `Debug`.
 
 /// Implements `Serialize` by `Display` and `Deserialize` by `FromStr`.
 macro_rules! serde_as_text {
@@ -38,4 +38,24 @@ serde_as_text! {
     crate::StoreDir: "a store directory",
     crate::StorePath: "the base name of a store path",
     crate::StorePathHash: "the hash part of a store path",
+}
+
+/// Implements `Debug` as `Type(text)`.
+macro_rules! debug_as_text {
+    ($($type:ident),+ $(,)?) => {$(
+        impl std::fmt::Debug for crate::$type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "{}({self})", stringify!($type))
+            }
+        }
+    )+};
+}
+
+debug_as_text! {
+    NarHash,
+    OutputName,
+    PublicKey,
+    Signature,
+    StorePath,
+    StorePathHash,
 }

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fh_nix::{
-    Compression, ListingWriter, NarDecoder, NarHash, NarInfo, NarValidator, PathInfo, PathInfos,
-    PublicKey, SecretKey, StoreDir, pack, parse_path_infos, unpack,
+    Compression, ListingWriter, NarDecoder, NarHash, NarInfo, NarReader, PathInfo, PathInfos,
+    PublicKey, SecretKey, StoreDir, parse_path_infos,
 };
 
 const VERSIONS: [&str; 3] = ["2.8.0", "2.26.3", "2.34.8"];
@@ -28,6 +29,12 @@ fn text(version: &str, name: &str) -> String {
 
 fn path_infos(version: &str, name: &str) -> PathInfos {
     parse_path_infos(&bytes(version, name), &StoreDir::default()).unwrap()
+}
+
+fn check_nar(nar: &[u8]) {
+    let mut decoder = NarDecoder::default();
+    decoder.feed(nar, &mut |_| Ok(())).unwrap();
+    decoder.finish().unwrap();
 }
 
 fn public_key(version: &str, number: u8) -> PublicKey {
@@ -184,9 +191,7 @@ fn narinfos_and_their_nars() {
                     assert_eq!(NarHash::of(&nar), info.nar_hash);
                     assert_eq!(nar_info.file_hash, Some(info.nar_hash));
                     assert_eq!(nar_info.file_size, Some(info.nar_size));
-                    let mut validator = NarValidator::default();
-                    validator.feed(&nar).unwrap();
-                    validator.finish().unwrap();
+                    check_nar(&nar);
                     count += 1;
                 }
             }
@@ -196,16 +201,10 @@ fn narinfos_and_their_nars() {
 }
 
 #[test]
-fn nars_of_nix_are_unpacked_and_packed_again() {
+fn nars_of_nix_are_valid_and_have_its_hash() {
     for version in VERSIONS {
         for name in ["tree.nar", "executable.nar", "symlink.nar"] {
-            let nar = bytes(version, name);
-            let scratch = tempfile::tempdir().unwrap();
-            let path = scratch.path().join("x");
-            assert_eq!(unpack(nar.as_slice(), &path).unwrap(), nar.len() as u64);
-            let mut again = Vec::new();
-            pack(&path, &mut again).unwrap();
-            assert!(again == nar, "{version}: {name}");
+            check_nar(&bytes(version, name));
         }
         let hash = NarHash::of(&bytes(version, "tree.nar"));
         assert_eq!(hash.to_hex(), text(version, "tree.base16").trim_end());
@@ -230,7 +229,10 @@ fn a_tree_is_packed_as_nix_packed_it() {
             (tree.join("dangling"), "symlink.nar"),
         ] {
             let mut nar = Vec::new();
-            pack(&path, &mut nar).unwrap();
+            NarReader::new(&path)
+                .unwrap()
+                .read_to_end(&mut nar)
+                .unwrap();
             assert!(nar == bytes(version, name), "{version}: {name}");
         }
     }
@@ -239,7 +241,7 @@ fn a_tree_is_packed_as_nix_packed_it() {
 #[test]
 fn listings_are_those_of_nix() {
     for version in VERSIONS {
-        let mut listing = ListingWriter::new();
+        let mut listing = ListingWriter::default();
         let mut out = Vec::new();
         let mut decoder = NarDecoder::default();
         decoder

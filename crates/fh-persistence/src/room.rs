@@ -33,9 +33,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fh_api::with_causes;
 use fh_file as files;
-
-use crate::cause::chain;
 
 /// Bytes of the reserve: the write-ahead log up to where it is written back to the database (4 MiB) several times,
 /// and what the database grows by meanwhile.
@@ -182,7 +181,7 @@ impl Room {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
-                tracing::error!(error = %chain(&error), path = %path.display(), "cannot give up the reserve");
+                tracing::error!(error = %with_causes(&error), path = %path.display(), "cannot give up the reserve");
                 false
             }
         }
@@ -236,7 +235,7 @@ impl Room {
                 Ok(_) => Level::Enough,
                 Err(error) => {
                     // Whoever writes finds out.
-                    tracing::warn!(error = %chain(&error), "cannot ask how much room there is");
+                    tracing::warn!(error = %with_causes(&error), "cannot ask how much room there is");
                     Level::Enough
                 }
             }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use fh_api::{ErrorBody, ErrorCode};
-use fh_persistence::cause::chain;
+use fh_api::{ErrorBody, ErrorCode, with_causes};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
@@ -52,7 +51,7 @@ impl IntoResponse for Failed {
         let code = error.code();
         let status = status(code);
         if let ApiError::Internal(source) = &error {
-            tracing::error!(error = %chain(source.as_ref()), "request failed");
+            tracing::error!(error = %with_causes(source.as_ref()), "request failed");
         }
         // The answer to what is not there is constant to the byte, so it carries no id.
         let request_id = match &error {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use fh_persistence::cause::chain;
+use fh_api::with_causes;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -85,7 +85,7 @@ async fn write_last_used(state: AppState) {
     loop {
         clock.tick().await;
         if let Err(error) = state.access().flush_last_used().await {
-            tracing::warn!(error = %chain(&error), "cannot note when tokens were used last");
+            tracing::warn!(error = %with_causes(&error), "cannot note when tokens were used last");
         }
     }
 }
@@ -95,7 +95,7 @@ async fn write_denials(state: AppState) {
     loop {
         clock.tick().await;
         if let Err(error) = state.denials().flush(false).await {
-            tracing::warn!(error = %chain(&error), "cannot write to the audit log what was refused");
+            tracing::warn!(error = %with_causes(&error), "cannot write to the audit log what was refused");
         }
     }
 }
@@ -106,14 +106,14 @@ async fn collect_alone(state: AppState) {
     let tenure = state.tenure();
     tenure.others_gone().await;
     if let Err(error) = state.notice_others().await {
-        tracing::warn!(error = %chain(&error), "cannot see what the previous server wrote last");
+        tracing::warn!(error = %with_causes(&error), "cannot see what the previous server wrote last");
     }
     tenure.is_alone();
     let storage = state.storage().clone();
     let removed = tenure.spawn_blocking(move || storage.remove_leftovers());
     // A panic in there was logged.
     if let Ok(Err(error)) = removed.await {
-        tracing::warn!(error = %chain(&error), "cannot remove what was left half-written");
+        tracing::warn!(error = %with_causes(&error), "cannot remove what was left half-written");
     }
     let mut clock = clock(state.settings().collect_interval);
     loop {
@@ -121,7 +121,7 @@ async fn collect_alone(state: AppState) {
         match collect::collect(&state, collect::ORPHAN_AGE).await {
             Ok(collected) if collected == Collected::default() => {}
             Ok(collected) => tracing::info!(?collected, "collected"),
-            Err(error) => tracing::warn!(error = %chain(&error), "the collection broke off"),
+            Err(error) => tracing::warn!(error = %with_causes(&error), "the collection broke off"),
         }
     }
 }
@@ -135,7 +135,7 @@ async fn look_for_damage(state: AppState) {
             state.integrity().look_for_marks().await
         };
         if let Err(error) = looked.await {
-            tracing::warn!(error = %chain(&error), "cannot look for damaged NARs");
+            tracing::warn!(error = %with_causes(&error), "cannot look for damaged NARs");
         }
     }
 }
@@ -150,7 +150,7 @@ async fn keep_reserve(state: AppState) {
             Ok(Ok(kept)) => kept,
             Ok(Err(error)) => {
                 if was_kept {
-                    tracing::error!(error = %chain(&error), "cannot keep room for taking access away");
+                    tracing::error!(error = %with_causes(&error), "cannot keep room for taking access away");
                 }
                 false
             }

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use fh_api::ErrorCode;
-use fh_persistence::cause::{Cause, chain};
+use fh_api::{ErrorCode, with_causes};
+use fh_persistence::cause::Cause;
 use fh_persistence::database::{DatabaseError, TellsFull};
 
 /// Why a request failed.
@@ -117,11 +117,11 @@ impl From<DatabaseError> for ApiError {
             return Self::Stale;
         }
         if error.is_busy() {
-            tracing::warn!(error = %chain(&error), "the database is busy");
+            tracing::warn!(error = %with_causes(&error), "the database is busy");
             return Self::Unavailable("the database is busy, try again".to_owned());
         }
         if error.is_full() {
-            tracing::error!(error = %chain(&error), "the disk is full");
+            tracing::error!(error = %with_causes(&error), "the disk is full");
             return Self::NoRoom;
         }
         if matches!(error, DatabaseError::ReserveShare) {

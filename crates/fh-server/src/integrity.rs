@@ -25,8 +25,8 @@ use std::collections::HashSet;
 use std::io::{self, BufReader};
 use std::sync::Arc;
 
+use fh_api::with_causes;
 use fh_nix::NarHash;
-use fh_persistence::cause::chain;
 use fh_persistence::database::nars::{self, DamageMarks, Nar};
 use fh_persistence::database::{Database, DatabaseError, Decided};
 use fh_persistence::storage::{
@@ -238,7 +238,7 @@ impl Integrity {
                 tracing::error!(
                     nar_hash = name,
                     %damage,
-                    error = %chain(&error),
+                    error = %with_causes(&error),
                     "a stored NAR is damaged, and cannot be marked"
                 );
             }

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use fh_persistence::cause::chain;
+use fh_api::with_causes;
 use fh_persistence::database::{self, Database};
 use fh_persistence::storage::FileStorage;
 use fh_persistence::tenure::Tenure;
@@ -156,7 +156,9 @@ impl RunningServer {
             // Whoever had it did not know of another process.
             match self.state.pushes().receiving().publisher().turn().await {
                 Ok(turn) => drop(turn),
-                Err(error) => tracing::warn!(error = %chain(&error), "cannot wait for a turn"),
+                Err(error) => {
+                    tracing::warn!(error = %with_causes(&error), "cannot wait for a turn")
+                }
             }
             tenure.hand_over();
         };
@@ -168,10 +170,10 @@ impl RunningServer {
             tracing::warn!("some work that was begun did not end");
         }
         if let Err(error) = self.state.denials().flush(true).await {
-            tracing::warn!(error = %chain(&error), "cannot write to the audit log what was refused");
+            tracing::warn!(error = %with_causes(&error), "cannot write to the audit log what was refused");
         }
         if let Err(error) = self.state.access().flush_last_used().await {
-            tracing::warn!(error = %chain(&error), "cannot note when tokens were used last");
+            tracing::warn!(error = %with_causes(&error), "cannot note when tokens were used last");
         }
         tracing::info!("stopped");
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use fh_api::with_causes;
 use fh_nix::StoreDir;
-use fh_persistence::cause::chain;
 use fh_persistence::database::{Database, DatabaseError};
 use fh_persistence::storage::FileStorage;
 use fh_persistence::tenure::Tenure;
@@ -225,7 +225,7 @@ impl AppState {
         if self.database().notice_others().await?
             && let Err(error) = self.reload_keys().await
         {
-            tracing::error!(error = %chain(&error), "cannot read the signing keys again");
+            tracing::error!(error = %with_causes(&error), "cannot read the signing keys again");
         }
         Ok(())
     }

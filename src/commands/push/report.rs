@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
 
-use fh_api::FlakeName;
+use fh_api::{FlakeName, with_causes};
 use fh_client::PushReport;
 use fh_client::push::FailureKind;
 use fh_client::targets::PushTarget;
@@ -188,7 +188,7 @@ pub(super) fn print(
                 .collect(),
         },
         retries,
-        error: report.stopped.as_ref().map(with_causes),
+        error: report.stopped.as_ref().map(|error| with_causes(error)),
         seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
         failed: report
             .failed
@@ -235,16 +235,6 @@ pub(super) fn print(
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn with_causes(error: &fh_client::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 /// What to say of build logs that did not go along.

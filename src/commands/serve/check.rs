@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use fh_api::with_causes;
 use fh_server::check::{self, DataReport, Depth};
 use fh_server::config::Resolved;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -97,7 +98,11 @@ pub(super) fn run(
         context.output.json(&Answer {
             ok,
             settings: settings.collect(),
-            errors: report.errors.iter().map(in_one_line).collect(),
+            errors: report
+                .errors
+                .iter()
+                .map(|error| with_causes(error))
+                .collect(),
             notes: report.notes.clone(),
             data: data.clone().map(|report| DataAnswer { checked, report }),
         })?;
@@ -194,16 +199,6 @@ fn damage(data: &DataReport) -> Option<CommandError> {
 
 fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
-}
-
-fn in_one_line(error: &check::CheckError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// How far the check is: a bar on a terminal, else a line now and then.

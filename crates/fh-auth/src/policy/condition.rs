@@ -113,15 +113,10 @@ impl Condition {
         steps(claim).all(|step| mine.next() == Some(step)) && mine.next().is_some()
     }
 
-    /// Whether it is on the same claim as another condition.
-    pub(super) fn is_on_claim_of(&self, other: &Self) -> bool {
-        self.is_on(&other.claim)
-    }
-
     /// Whether what meets this condition meets another one of the same provider in any case. Of two patterns that are
     /// not equal nothing is known.
     pub(super) fn implies(&self, other: &Self) -> bool {
-        if !self.is_on_claim_of(other) {
+        if !self.is_on(&other.claim) {
             return false;
         }
         match (&self.test, &other.test) {
@@ -143,12 +138,12 @@ impl Condition {
 
     /// The texts of which the claim has to be one, where there is no wildcard.
     pub(super) fn exact(&self) -> Option<Vec<&str>> {
-        match &self.test {
-            Test::Equals(text) => Some(vec![text]),
-            Test::OneOf(texts) => Some(texts.iter().map(String::as_str).collect()),
-            Test::Glob(glob) if glob.is_literal() => Some(vec![glob.as_str()]),
-            Test::Glob(_) | Test::AllOf(_) => None,
-        }
+        let is_exact = match &self.test {
+            Test::Equals(_) | Test::OneOf(_) => true,
+            Test::Glob(glob) => glob.is_literal(),
+            Test::AllOf(_) => false,
+        };
+        is_exact.then(|| self.test.texts())
     }
 
     /// What the claim begins with in every case, one for each text that it may be.
@@ -191,14 +186,13 @@ impl Test {
             let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
             quoted.join(", ")
         };
-        match (self, of_list) {
-            (Self::Equals(text), false) => format!("be {text:?}"),
-            (Self::Equals(text), true) => format!("hold {text:?}"),
-            (Self::Glob(glob), false) => format!("match {:?}", glob.as_str()),
-            (Self::Glob(glob), true) => format!("hold a text that matches {:?}", glob.as_str()),
-            (Self::OneOf(texts), false) => format!("be one of {}", list(texts)),
-            (Self::OneOf(texts), true) => format!("hold one of {}", list(texts)),
-            (Self::AllOf(texts), _) => format!("be a list with {}", list(texts)),
+        let be = if of_list { "hold" } else { "be" };
+        match self {
+            Self::Equals(text) => format!("{be} {text:?}"),
+            Self::Glob(glob) if of_list => format!("hold a text that matches {:?}", glob.as_str()),
+            Self::Glob(glob) => format!("match {:?}", glob.as_str()),
+            Self::OneOf(texts) => format!("{be} one of {}", list(texts)),
+            Self::AllOf(texts) => format!("be a list with {}", list(texts)),
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum PolicyError {
     /// A condition that cannot be one.
     #[error("the condition on {claim} {reason}")]
     Condition {
-        /// On which claim.
+        /// The claim that the condition is on.
         claim: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -29,7 +29,7 @@ pub enum PolicyError {
          these, without a wildcard in the part that names the owner: {claims}"
     )]
     Open {
-        /// Of which provider.
+        /// The provider whose workloads were meant.
         provider: Provider,
         /// What would bind it.
         claims: String,
@@ -40,11 +40,11 @@ pub enum PolicyError {
     /// An issuer that the provider cannot have.
     #[error("{issuer:?} is not an issuer of {provider}: {reason}")]
     Issuer {
-        /// The issuer.
+        /// What was given for an issuer, cut to 200 characters.
         issuer: String,
-        /// Of which provider.
+        /// The provider that cannot have it.
         provider: Provider,
-        /// Why not.
+        /// Why the provider cannot have it.
         reason: String,
     },
     /// A flake of another organisation.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// The longest text that is looked at, in bytes: it is the claim of a stranger, and there may be very many patterns.
 const MAX_TEXT: usize = 1024;
 
-/// A pattern.
+/// A pattern, ready to be matched with claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Glob {
     source: String,
@@ -25,9 +25,9 @@ pub(super) struct Glob {
 enum Part {
     Literal(char),
     One,
-    /// `*`
+    /// Anything but a slash: `*`.
     Segment,
-    /// `**`
+    /// Anything at all: `**`.
     Any,
 }
 

@@ -46,22 +46,22 @@ pub const DEFAULT_LIFETIME: u64 = 3600;
 /// The most conditions of a policy.
 const MAX_CONDITIONS: usize = 50;
 
-/// A trust policy.
+/// A trust policy that was checked: it binds a tenant, or lets nobody in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Who vouches.
+    /// Who vouches for the workloads.
     pub provider: Provider,
     /// The exact claim `iss`; [`AWS_ISSUER`] for AWS.
     pub issuer: String,
     /// Audiences, of which the token must carry one; empty: the server's own.
     pub audiences: Vec<String>,
-    /// All must hold.
+    /// What the claims have to be; all of it must hold.
     pub conditions: Vec<Condition>,
     /// Ids, and what each was at the first use.
     pub pins: BTreeMap<String, Option<String>>,
     /// What is granted on.
     pub flakes: Vec<FlakePattern>,
-    /// What is granted.
+    /// The role that the workloads get on these flakes.
     pub role: Role,
     /// Whether narrower tokens may be derived.
     pub mint: bool,
@@ -130,11 +130,10 @@ impl Policy {
                     .iter()
                     .any(|item| item.is_empty() || item.len() > 1000)
         };
-        if too_long(&wanted.audiences) {
-            return Err(PolicyError::Length("audiences"));
-        }
-        if too_long(&wanted.pin) {
-            return Err(PolicyError::Length("pin"));
+        for (what, items) in [("audiences", &wanted.audiences), ("pin", &wanted.pin)] {
+            if too_long(items) {
+                return Err(PolicyError::Length(what));
+            }
         }
         let pins = if wanted.pin.is_empty() {
             provider::usual_pins(provider, &conditions)
@@ -263,14 +262,12 @@ impl Policy {
             self.audiences.iter().map(String::as_str).collect()
         };
         let found = claims.get("aud");
-        let holds = match found {
-            Some(Value::String(audience)) => accepted.contains(&audience.as_str()),
-            Some(Value::Array(audiences)) => audiences
-                .iter()
-                .filter_map(Value::as_str)
-                .any(|audience| accepted.contains(&audience)),
-            _ => false,
+        let audiences = match found {
+            Some(Value::Array(audiences)) => audiences.as_slice(),
+            one => one.map_or(&[][..], std::slice::from_ref),
         };
+        let mut audiences = audiences.iter().filter_map(Value::as_str);
+        let holds = audiences.any(|audience| accepted.contains(&audience));
         let first = accepted.first().copied().unwrap_or_default();
         (!holds).then(|| format!("aud must be {first:?}, but {}", self::found(found)))
     }
@@ -330,7 +327,7 @@ impl Policy {
                 // Where one claim has several conditions, only equal ones are looked for: very many patterns and very
                 // many texts would be compared otherwise.
                 self.conditions.contains(asked) || {
-                    let mut on = self.conditions.iter().filter(|it| it.is_on_claim_of(asked));
+                    let mut on = self.conditions.iter().filter(|it| it.is_on(&asked.claim));
                     matches!((on.next(), on.next()), (Some(only), None) if only.implies(asked))
                 }
             })

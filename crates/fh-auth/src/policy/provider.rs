@@ -10,33 +10,29 @@ use super::condition::{Condition, claim, text};
 /// The issuer of AWS, which has none: there is no JWT.
 pub const AWS_ISSUER: &str = "aws";
 
+/// The providers that have one issuer for everybody.
+const USUAL_ISSUERS: [(Provider, &str); 5] = [
+    (
+        Provider::Github,
+        "https://token.actions.githubusercontent.com",
+    ),
+    (Provider::Gitlab, "https://gitlab.com"),
+    (Provider::Buildkite, "https://agent.buildkite.com"),
+    (Provider::Gcp, "https://accounts.google.com"),
+    (Provider::Aws, AWS_ISSUER),
+];
+
 /// The usual issuer of a provider that has one for everybody.
 #[must_use]
 pub fn usual_issuer(provider: Provider) -> Option<&'static str> {
-    match provider {
-        Provider::Github => Some("https://token.actions.githubusercontent.com"),
-        Provider::Gitlab => Some("https://gitlab.com"),
-        Provider::Buildkite => Some("https://agent.buildkite.com"),
-        Provider::Gcp => Some("https://accounts.google.com"),
-        Provider::Aws => Some(AWS_ISSUER),
-        Provider::Circleci | Provider::Semaphore | Provider::Kubernetes | Provider::Oidc => None,
-    }
+    let mut usual = USUAL_ISSUERS.iter();
+    usual.find_map(|(of, issuer)| (*of == provider).then_some(*issuer))
 }
 
 /// The provider that an issuer is known to belong to, whose traps count for it.
 pub(super) fn provider_of(issuer: &str) -> Option<Provider> {
-    let usual = [
-        Provider::Github,
-        Provider::Gitlab,
-        Provider::Buildkite,
-        Provider::Gcp,
-        Provider::Aws,
-    ];
-    if let Some(provider) = usual
-        .into_iter()
-        .find(|provider| usual_issuer(*provider) == Some(issuer))
-    {
-        return Some(provider);
+    if let Some((provider, _)) = USUAL_ISSUERS.iter().find(|(_, usual)| *usual == issuer) {
+        return Some(*provider);
     }
     let host = issuer.strip_prefix("https://")?;
     let (host, path) = host.split_once('/').unwrap_or((host, ""));
@@ -68,10 +64,9 @@ pub(super) fn provider_of(issuer: &str) -> Option<Provider> {
 /// The ids that are remembered where nobody says which: those behind the names that the conditions
 /// fix, so that a name that somebody else takes over later opens nothing.
 pub(super) fn usual_pins(provider: Provider, conditions: &[Condition]) -> Vec<&'static str> {
-    let fixed = |claims: &[&str]| {
+    let fixed = |claim: &str| {
         conditions.iter().any(|condition| {
-            claims.iter().any(|claim| condition.is_on(claim))
-                && condition.exact().is_some_and(|texts| texts.len() == 1)
+            condition.is_on(claim) && condition.exact().is_some_and(|texts| texts.len() == 1)
         })
     };
     // Every text that it may be begins with the same names.
@@ -88,47 +83,36 @@ pub(super) fn usual_pins(provider: Provider, conditions: &[Condition]) -> Vec<&'
             })
         })
     };
-    let mut pins = Vec::new();
-    let mut pin = |id: &'static str, known: bool| {
-        if known {
-            pins.push(id);
-        }
-    };
-    match provider {
+    let known = match provider {
         Provider::Github => {
-            pin(
-                "repository_id",
-                fixed(&["repository"]) || begins("sub", &["repo:{}/{}:", "repository:{}/{}:"]),
-            );
-            let subjects = ["repo:{}/", "repository:{}/", "repository_owner:{}:"];
-            pin(
-                "repository_owner_id",
-                fixed(&["repository_owner"])
-                    || begins("repository", &["{}/"])
-                    || begins("sub", &subjects),
-            );
+            let owned = ["repo:{}/", "repository:{}/", "repository_owner:{}:"];
+            let of_repository = ["repo:{}/{}:", "repository:{}/{}:"];
+            let repository = fixed("repository") || begins("sub", &of_repository);
+            let owner = fixed("repository_owner")
+                || begins("repository", &["{}/"])
+                || begins("sub", &owned);
+            vec![
+                ("repository_id", repository),
+                ("repository_owner_id", owner),
+            ]
         }
         Provider::Gitlab => {
-            let project = fixed(&["project_path"]) || begins("sub", &["project_path:{}:"]);
-            pin("project_id", project);
-            pin("namespace_id", project || fixed(&["namespace_path"]));
+            let project = fixed("project_path") || begins("sub", &["project_path:{}:"]);
+            let namespace = project || fixed("namespace_path");
+            vec![("project_id", project), ("namespace_id", namespace)]
         }
         Provider::Buildkite => {
-            pin("organization_id", fixed(&["organization_slug"]));
-            pin(
-                "pipeline_id",
-                fixed(&["organization_slug"]) && fixed(&["pipeline_slug"]),
-            );
+            let organization = fixed("organization_slug");
+            let pipeline = organization && fixed("pipeline_slug");
+            vec![("organization_id", organization), ("pipeline_id", pipeline)]
         }
-        Provider::Semaphore => {
-            pin("org_id", true);
-            pin("prj_id", fixed(&["prj"]));
-        }
-        Provider::Gcp => pin("sub", fixed(&["email"])),
+        Provider::Semaphore => vec![("org_id", true), ("prj_id", fixed("prj"))],
+        Provider::Gcp => vec![("sub", fixed("email"))],
         // Their ids are in the conditions or in the issuer.
-        Provider::Circleci | Provider::Kubernetes | Provider::Aws | Provider::Oidc => {}
-    }
-    pins
+        Provider::Circleci | Provider::Kubernetes | Provider::Aws | Provider::Oidc => Vec::new(),
+    };
+    let pins = known.into_iter().filter(|(_, is_known)| *is_known);
+    pins.map(|(id, _)| id).collect()
 }
 
 /// What a workload may hold at most, whatever its policy says.
@@ -166,46 +150,35 @@ pub(super) fn guard(provider: Provider, claims: &Map<String, Value>) -> Guard {
             return is(CIRCLECI_REF, &found);
         }
     }
+    let judged = |name: &str, is_strangers: fn(&str) -> bool| match value(name) {
+        None => untold(name),
+        Some(found) if is_strangers(&found) => is(name, &found),
+        Some(_) => Guard::Open,
+    };
     match provider {
-        Provider::Github => match value("event_name") {
-            None => untold("event_name"),
-            Some(event) if event.starts_with("pull_request") => is("event_name", &event),
-            Some(_) => match value("head_ref").filter(|head| !head.is_empty()) {
-                Some(head) => is("head_ref", &head),
-                None => Guard::Open,
-            },
-        },
-        Provider::Gitlab => match value("pipeline_source") {
-            None => untold("pipeline_source"),
-            Some(source)
-                if ["merge_request_event", "external_pull_request_event"]
-                    .contains(&source.as_str()) =>
-            {
-                is("pipeline_source", &source)
-            }
-            Some(_) => Guard::Open,
-        },
-        Provider::Buildkite => match value("build_branch") {
-            None => untold("build_branch"),
-            // `user:branch` is how a fork's branch is named there.
-            Some(branch) if branch.contains(':') => is("build_branch", &branch),
-            Some(_) => Guard::Open,
-        },
-        Provider::Semaphore => {
-            let subject = value("sub").unwrap_or_default();
-            match value("ref_type") {
-                Some(kind) if kind.contains("pull-request") => is("ref_type", &kind),
-                Some(_) => Guard::Open,
-                None if subject.contains(":ref_type:") && !subject.contains("pull-request") => {
-                    Guard::Open
-                }
-                None => untold("ref_type"),
+        Provider::Github => {
+            let by_event = judged("event_name", |event| event.starts_with("pull_request"));
+            match value("head_ref").filter(|head| !head.is_empty()) {
+                Some(head) if by_event == Guard::Open => is("head_ref", &head),
+                _ => by_event,
             }
         }
-        Provider::Circleci => match value(CIRCLECI_REF) {
-            None => untold(CIRCLECI_REF),
-            Some(_) => Guard::Open,
-        },
+        Provider::Gitlab => judged("pipeline_source", |source| {
+            ["merge_request_event", "external_pull_request_event"].contains(&source)
+        }),
+        // `user:branch` is how a fork's branch is named there.
+        Provider::Buildkite => judged("build_branch", |branch| branch.contains(':')),
+        Provider::Semaphore => {
+            let subject = value("sub").unwrap_or_default();
+            if value("ref_type").is_none()
+                && subject.contains(":ref_type:")
+                && !subject.contains("pull-request")
+            {
+                return Guard::Open;
+            }
+            judged("ref_type", |kind| kind.contains("pull-request"))
+        }
+        Provider::Circleci => judged(CIRCLECI_REF, |_| false),
         Provider::Gcp | Provider::Kubernetes | Provider::Aws | Provider::Oidc => Guard::Open,
     }
 }

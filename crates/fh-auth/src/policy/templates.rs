@@ -14,7 +14,7 @@ pub enum TemplateError {
     Value {
         /// What it should be.
         what: &'static str,
-        /// What was given.
+        /// What was given, cut to 200 characters.
         value: String,
     },
     /// Nothing says whose workloads are meant.
@@ -22,16 +22,16 @@ pub enum TemplateError {
     Tenant(&'static str),
 }
 
-/// GitHub Actions.
+/// What is known of the jobs of GitHub Actions that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Github {
-    /// `owner/name`.
+    /// One repository, as `owner/name`.
     pub repository: Option<String>,
     /// All repositories of an owner, where no repository is named.
     pub owner: Option<String>,
     /// The repository's number, which no later repository of that name has.
     pub repository_id: Option<u64>,
-    /// The owner's number.
+    /// The owner's number, which no later owner of that name has.
     pub owner_id: Option<u64>,
     /// A branch, or a reference from `refs/` on; may have wildcards.
     pub reference: Option<String>,
@@ -65,21 +65,13 @@ pub fn github(fields: &Github) -> Result<SetTrustPolicy, TemplateError> {
         }
         conditions.push(equals("repository_owner", literal("owner", owner)?));
     }
-    if let Some(id) = fields.repository_id {
-        conditions.push(equals("repository_id", &id.to_string()));
-    }
-    if let Some(id) = fields.owner_id {
-        conditions.push(equals("repository_owner_id", &id.to_string()));
-    }
+    conditions.extend(number("repository_id", fields.repository_id));
+    conditions.extend(number("repository_owner_id", fields.owner_id));
     if conditions.is_empty() {
         return Err(TemplateError::Tenant("a repository or an owner"));
     }
-    if let Some(reference) = &fields.reference {
-        conditions.push(pattern("ref", &full_reference(reference)));
-    }
-    if let Some(environment) = &fields.environment {
-        conditions.push(pattern("environment", environment));
-    }
+    conditions.extend(reference("ref", &fields.reference));
+    conditions.extend(given("environment", &fields.environment));
     if let Some(workflow) = &fields.workflow {
         let Some(repository) = &fields.repository else {
             return Err(TemplateError::Tenant("a workflow is in a repository"));
@@ -95,21 +87,19 @@ pub fn github(fields: &Github) -> Result<SetTrustPolicy, TemplateError> {
         let path = format!("{repository}/.github/workflows/{file}@**");
         conditions.push(pattern("workflow_ref", &path));
     }
-    let issuer = match &fields.host {
-        Some(host) => Some(format!("https://{}/_services/token", host_name(host)?)),
-        None => None,
-    };
+    let host = fields.host.as_deref().map(host_name).transpose()?;
+    let issuer = host.map(|host| format!("https://{host}/_services/token"));
     Ok(policy(Provider::Github, issuer, conditions))
 }
 
-/// GitLab CI.
+/// What is known of the jobs of GitLab CI that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Gitlab {
-    /// `group/…/name`.
+    /// One project, as `group/…/name`.
     pub project: Option<String>,
     /// All projects of a group and of the groups in it, where no project is named.
     pub group: Option<String>,
-    /// The project's number.
+    /// The project's number, which no later project of that name has.
     pub project_id: Option<u64>,
     /// A branch, or a reference from `refs/` on; may have wildcards.
     pub reference: Option<String>,
@@ -138,9 +128,7 @@ pub fn gitlab(fields: &Gitlab) -> Result<SetTrustPolicy, TemplateError> {
         // With the slash: a group whose name begins like it is another one.
         conditions.push(pattern("project_path", &format!("{group}/**")));
     }
-    if let Some(id) = fields.project_id {
-        conditions.push(equals("project_id", &id.to_string()));
-    }
+    conditions.extend(number("project_id", fields.project_id));
     if conditions.is_empty() {
         return Err(TemplateError::Tenant("a project or a group"));
     }
@@ -161,24 +149,20 @@ pub fn gitlab(fields: &Gitlab) -> Result<SetTrustPolicy, TemplateError> {
     if !fields.unprotected {
         conditions.push(equals("ref_protected", "true"));
     }
-    if let Some(environment) = &fields.environment {
-        conditions.push(pattern("environment", environment));
-    }
-    let issuer = match &fields.host {
-        Some(host) => Some(format!("https://{}", host_name(host)?)),
-        None => None,
-    };
+    conditions.extend(given("environment", &fields.environment));
+    let host = fields.host.as_deref().map(host_name).transpose()?;
+    let issuer = host.map(|host| format!("https://{host}"));
     Ok(policy(Provider::Gitlab, issuer, conditions))
 }
 
-/// Buildkite.
+/// What is known of the jobs of Buildkite that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Buildkite {
-    /// The organisation's slug.
+    /// The organisation's slug, as in the addresses of its pipelines.
     pub organization: String,
-    /// The organisation's id.
+    /// The organisation's id, which no later organisation of that slug has.
     pub organization_id: Option<String>,
-    /// The pipeline's slug.
+    /// The slug of one pipeline; all of them without it.
     pub pipeline: Option<String>,
     /// A branch; may have wildcards.
     pub branch: Option<String>,
@@ -199,21 +183,17 @@ pub fn buildkite(fields: &Buildkite) -> Result<SetTrustPolicy, TemplateError> {
     if let Some(pipeline) = &fields.pipeline {
         conditions.push(equals("pipeline_slug", literal("pipeline", pipeline)?));
     }
-    if let Some(branch) = &fields.branch {
-        conditions.push(pattern("build_branch", branch));
-    }
-    if let Some(step) = &fields.step {
-        conditions.push(pattern("step_key", step));
-    }
+    conditions.extend(given("build_branch", &fields.branch));
+    conditions.extend(given("step_key", &fields.step));
     Ok(policy(Provider::Buildkite, None, conditions))
 }
 
-/// CircleCI.
+/// What is known of the jobs of CircleCI that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Circleci {
-    /// The organisation's id.
+    /// The organisation's id, which is a part of the issuer's address.
     pub organization_id: String,
-    /// The project's id.
+    /// The id of the one project that is meant.
     pub project_id: String,
     /// A branch, or a reference from `refs/` on; may have wildcards.
     pub reference: Option<String>,
@@ -227,10 +207,7 @@ pub fn circleci(fields: &Circleci) -> Result<SetTrustPolicy, TemplateError> {
     let organization = segment("organisation's id", &fields.organization_id)?;
     let project = segment("project's id", &fields.project_id)?;
     let mut conditions = vec![equals("oidc.circleci.com/project-id", project)];
-    if let Some(reference) = &fields.reference {
-        let reference = full_reference(reference);
-        conditions.push(pattern("oidc.circleci.com/vcs-ref", &reference));
-    }
+    conditions.extend(reference("oidc.circleci.com/vcs-ref", &fields.reference));
     let issuer = format!("https://oidc.circleci.com/org/{organization}");
     Ok(SetTrustPolicy {
         audiences: vec![organization.to_owned()],
@@ -238,12 +215,12 @@ pub fn circleci(fields: &Circleci) -> Result<SetTrustPolicy, TemplateError> {
     })
 }
 
-/// Semaphore.
+/// What is known of the jobs of Semaphore that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Semaphore {
     /// The organisation: what stands before `.semaphoreci.com`.
     pub organization: String,
-    /// The project's id.
+    /// The id of the one project that is meant.
     pub project_id: String,
     /// A branch, or a reference from `refs/` on; may have wildcards.
     pub reference: Option<String>,
@@ -262,9 +239,7 @@ pub fn semaphore(fields: &Semaphore) -> Result<SetTrustPolicy, TemplateError> {
         "prj_id",
         segment("project's id", &fields.project_id)?,
     )];
-    if let Some(reference) = &fields.reference {
-        conditions.push(pattern("ref", &full_reference(reference)));
-    }
+    conditions.extend(reference("ref", &fields.reference));
     let issuer = format!("https://{organization}.semaphoreci.com");
     Ok(SetTrustPolicy {
         audiences: vec![issuer.clone()],
@@ -303,10 +278,10 @@ pub fn kubernetes(
     Ok(policy(Provider::Kubernetes, issuer, conditions))
 }
 
-/// AWS.
+/// Who signs for AWS's Security Token Service.
 #[derive(Debug, Clone, Default)]
 pub struct Aws {
-    /// The account's number.
+    /// The account's number, 12 digits.
     pub account: String,
     /// The role's name, without its path.
     pub role: Option<String>,
@@ -327,9 +302,7 @@ pub fn aws(fields: &Aws) -> Result<SetTrustPolicy, TemplateError> {
     if let Some(role) = &fields.role {
         conditions.push(equals("role", segment("role", role)?));
     }
-    if let Some(session) = &fields.session {
-        conditions.push(pattern("session_name", session));
-    }
+    conditions.extend(given("session_name", &fields.session));
     Ok(policy(Provider::Aws, None, conditions))
 }
 
@@ -391,6 +364,22 @@ fn pattern(claim: &str, text: &str) -> ConditionSpec {
         glob: Some(text.to_owned()),
         ..ConditionSpec::default()
     }
+}
+
+/// A condition on a claim of which a pattern is given, if it is.
+fn given(claim: &str, text: &Option<String>) -> Option<ConditionSpec> {
+    text.as_deref().map(|text| pattern(claim, text))
+}
+
+/// The same of a number.
+fn number(claim: &str, number: Option<u64>) -> Option<ConditionSpec> {
+    number.map(|number| equals(claim, &number.to_string()))
+}
+
+/// The same of a reference of git, which the claim has in full.
+fn reference(claim: &str, text: &Option<String>) -> Option<ConditionSpec> {
+    text.as_deref()
+        .map(|text| pattern(claim, &full_reference(text)))
 }
 
 fn full_reference(text: &str) -> String {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fh_api::{BatchAnswer, FlakeName, LOG_RECORD, NAR_BATCH_RECORD_HEADER, PushPlan};
+use fh_api::{BatchAnswer, FlakeName, LOG_RECORD, NAR_BATCH_RECORD_HEADER, PushPlan, with_causes};
 use fh_nix::{NarHash, StorePath};
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ use crate::closure::Closure;
 use crate::error::{Error, Result};
 use crate::http::UploadBody;
 use crate::logs::{LogDirectory, LogFile};
-use crate::text::{safe_line, with_causes};
+use crate::text::safe_line;
 
 /// How hard a log is compressed: text is small at any level.
 const LEVEL: i32 = 3;

@@ -7,6 +7,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use fh_api::with_causes;
 use fh_nix::{Hasher, NarHash, NarReader};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -18,7 +19,6 @@ use super::plan::NarWork;
 use super::report::FailureKind;
 use super::schedule::{Reading, Task};
 use super::shared::{Made, ReadyPart, Shared};
-use crate::text::with_causes;
 
 /// Blocks to reserve for the frame of so much content.
 pub(super) fn blocks_for(content: u64) -> usize {

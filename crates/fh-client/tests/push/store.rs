@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use fh_client::{Closure, ClosurePath};
-use fh_nix::{NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
+use fh_nix::{NarHash, NarReader, PathInfo, StoreDir, StorePath, StorePathHash};
 
 /// Where the paths lie, and what is known of them.
 pub(crate) struct TestStore {
@@ -88,7 +89,8 @@ impl TestStore {
     /// The NAR of a path, as its files are now.
     pub(crate) fn nar(&self, path: &StorePath) -> Vec<u8> {
         let mut nar = Vec::new();
-        fh_nix::pack(&self.file(path), &mut nar).unwrap();
+        let mut reader = NarReader::new(&self.file(path)).unwrap();
+        reader.read_to_end(&mut nar).unwrap();
         nar
     }
 

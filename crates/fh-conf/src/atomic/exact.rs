@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lock::Lock;
-use super::{EditOptions, Edited, Outcome, edit_file, private, resolve};
+use super::{EditOptions, Edited, LARGEST_FILE, Outcome, edit_file, private, resolve, write};
 use crate::{Error, Result};
 
 /// A lock that ends when this is dropped; see [`hold`].
@@ -42,11 +42,10 @@ pub fn replace_exactly(
 ) -> Result<Edited> {
     let target = resolve::resolve(path)?;
     let Some(after) = after else {
-        let removed = private::remove_file_if(path, options, |content| {
-            if Some(content) == before {
-                Ok(())
-            } else {
-                Err(changed(&target))
+        let removed = private::remove_if(path, options, |target| {
+            match write::read_regular(target, LARGEST_FILE)? {
+                Some((content, _)) if Some(content.as_slice()) != before => Err(changed(target)),
+                _ => Ok(()),
             }
         })?;
         return Ok(Edited {
@@ -82,12 +81,8 @@ fn changed(target: &Path) -> Error {
 /// As [`resolve::resolve`].
 pub fn missing_directories(path: &Path) -> Result<Vec<PathBuf>> {
     let target = resolve::resolve(path)?;
-    let mut missing: Vec<PathBuf> = target
-        .ancestors()
-        .skip(1)
-        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
-        .map(Path::to_owned)
-        .collect();
+    let missing = target.parent().into_iter().flat_map(write::missing);
+    let mut missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
     missing.reverse();
     Ok(missing)
 }

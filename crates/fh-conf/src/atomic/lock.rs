@@ -124,11 +124,7 @@ fn attempt(target: &Path, path: &Path) -> Result<Option<File>> {
         } else {
             ("lock", path)
         };
-        Error::Io {
-            action,
-            path: path.to_owned(),
-            source: errno.into(),
-        }
+        Error::io(action, path)(errno)
     };
     // Never through a link, which could make a file elsewhere.
     let flags = OFlags::RDWR
@@ -146,11 +142,7 @@ fn attempt(target: &Path, path: &Path) -> Result<Option<File>> {
             Err(errno) => return Err(failed(errno)),
         }
     }
-    let locked = file.metadata().map_err(|source| Error::Io {
-        action: "lock",
-        path: path.to_owned(),
-        source,
-    })?;
+    let locked = file.metadata().map_err(Error::io("lock", path))?;
     if !locked.is_file() {
         return Err(Error::NotRegular {
             path: path.to_owned(),

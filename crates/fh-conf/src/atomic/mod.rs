@@ -59,6 +59,7 @@ use std::time::Duration;
 
 pub use exact::{Held, hold, missing_directories, remove_empty_directories, replace_exactly};
 pub use private::{PrivateFile, read_private, remove_file, write_private};
+pub(crate) use resolve::is_in_store;
 pub use resolve::resolve;
 
 use crate::Error;
@@ -113,7 +114,7 @@ impl EditOptions {
 /// What becomes of the permission bits of a file that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// They stay.
+    /// They stay as they are.
     Keep,
     /// If everybody can read, write or run the file (any bit of 0007), group and others lose all
     /// access. Access for the group alone is taken for somebody's decision and stays.
@@ -151,7 +152,7 @@ pub enum Outcome {
     Removed,
 }
 
-/// What [`edit_file`] did.
+/// What [`edit_file`] did to the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {
     /// What became of the content.
@@ -181,8 +182,8 @@ where
     F: FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
 {
     let target = resolve::resolve(path)?;
-    let current = Current::read(&target)?;
-    let plan = Plan::make(&current, options, &mut edit)?;
+    let current = write::read_regular(&target, LARGEST_FILE)?;
+    let plan = Plan::make(current.as_ref(), options, &mut edit)?;
     if plan.is_nothing() {
         return Ok(Edited {
             outcome: Outcome::Unchanged,
@@ -197,47 +198,14 @@ where
         options.lock_timeout,
         |target| resolve::refuse_store(path, target, &options.store),
     )?;
-    let current = Current::read(&target)?;
-    let plan = Plan::make(&current, options, &mut edit)?;
-    let tightened_from = plan.tightened_from();
-    let outcome = plan.carry_out(&target, &current)?;
+    let current = write::read_regular(&target, LARGEST_FILE)?;
+    let plan = Plan::make(current.as_ref(), options, &mut edit)?;
+    let metadata = current.as_ref().map(|(_, metadata)| metadata);
     Ok(Edited {
-        outcome,
-        tightened_from,
+        outcome: plan.carry_out(&target, metadata)?,
+        tightened_from: plan.tightened_from(),
         path: target,
     })
-}
-
-/// What is at a path.
-enum Current {
-    Absent,
-    File {
-        content: Vec<u8>,
-        metadata: Metadata,
-    },
-}
-
-impl Current {
-    fn read(target: &Path) -> crate::Result<Self> {
-        Ok(match write::read_regular(target, LARGEST_FILE)? {
-            None => Self::Absent,
-            Some((content, metadata)) => Self::File { content, metadata },
-        })
-    }
-
-    fn content(&self) -> Option<&[u8]> {
-        match self {
-            Self::Absent => None,
-            Self::File { content, .. } => Some(content),
-        }
-    }
-
-    fn metadata(&self) -> Option<&Metadata> {
-        match self {
-            Self::Absent => None,
-            Self::File { metadata, .. } => Some(metadata),
-        }
-    }
 }
 
 /// What is to be done.
@@ -250,20 +218,20 @@ struct Plan {
 }
 
 impl Plan {
-    fn make<E, F>(current: &Current, options: &EditOptions, edit: &mut F) -> Result<Self, E>
+    fn make<E, F>(
+        current: Option<&(Vec<u8>, Metadata)>,
+        options: &EditOptions,
+        edit: &mut F,
+    ) -> Result<Self, E>
     where
         F: FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
     {
-        let content =
-            edit(current.content())?.filter(|new| Some(new.as_slice()) != current.content());
-        let old_mode = current
-            .metadata()
-            .map(|metadata| metadata.permissions().mode() & 0o7777);
-        let mode = old_mode.map_or(options.new_file_mode, |mode| options.access.apply(mode));
+        let content = current.map(|(content, _)| content.as_slice());
+        let old_mode = current.map(|(_, metadata)| metadata.permissions().mode() & 0o7777);
         Ok(Self {
-            content,
+            content: edit(content)?.filter(|new| Some(new.as_slice()) != content),
             old_mode,
-            mode,
+            mode: old_mode.map_or(options.new_file_mode, |mode| options.access.apply(mode)),
         })
     }
 
@@ -275,23 +243,20 @@ impl Plan {
         self.old_mode.filter(|&old| old != self.mode)
     }
 
-    fn carry_out(self, target: &Path, current: &Current) -> crate::Result<Outcome> {
-        match (self.content, current.metadata()) {
+    fn carry_out(&self, target: &Path, metadata: Option<&Metadata>) -> crate::Result<Outcome> {
+        match (&self.content, metadata) {
             (Some(content), metadata) => {
-                write::replace(target, &content, self.mode, metadata)?;
-                Ok(if metadata.is_some() {
-                    Outcome::Replaced
-                } else {
-                    Outcome::Created
+                write::replace(target, content, self.mode, metadata)?;
+                Ok(match metadata {
+                    Some(_) => Outcome::Replaced,
+                    None => Outcome::Created,
                 })
             }
-            (None, Some(metadata)) => {
-                if self.old_mode != Some(self.mode) {
-                    write::set_mode(target, self.mode, metadata)?;
-                }
+            (None, Some(metadata)) if self.tightened_from().is_some() => {
+                write::set_mode(target, self.mode, metadata)?;
                 Ok(Outcome::Unchanged)
             }
-            (None, None) => Ok(Outcome::Unchanged),
+            (None, _) => Ok(Outcome::Unchanged),
         }
     }
 }

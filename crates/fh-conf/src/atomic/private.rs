@@ -8,7 +8,7 @@ use super::lock::{Lock, is_gone};
 use super::{Access, EditOptions, Edited, LARGEST_FILE, edit_file, resolve, write};
 use crate::{Error, Result};
 
-/// What [`read_private`] found.
+/// A file with a secret, as [`read_private`] found it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateFile {
     /// The content: a secret, not to be shown.
@@ -61,24 +61,11 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<Edited> {
 /// [`Error::Io`], [`Error::InStore`], [`Error::Locked`], [`Error::LinkLoop`],
 /// [`Error::NotRegular`].
 pub fn remove_file(path: &Path, options: &EditOptions) -> Result<bool> {
-    remove_under_lock(path, options, |_| Ok(()))
+    remove_if(path, options, |_| Ok(()))
 }
 
-/// The same, if `check` agrees to the content that is there under the lock.
-pub(super) fn remove_file_if(
-    path: &Path,
-    options: &EditOptions,
-    check: impl FnOnce(&[u8]) -> Result<()>,
-) -> Result<bool> {
-    remove_under_lock(path, options, |target| {
-        match write::read_regular(target, LARGEST_FILE)? {
-            Some((content, _)) => check(&content),
-            None => Ok(()),
-        }
-    })
-}
-
-fn remove_under_lock(
+/// The same, if `check` agrees to the file that is there under the lock.
+pub(super) fn remove_if(
     path: &Path,
     options: &EditOptions,
     check: impl FnOnce(&Path) -> Result<()>,
@@ -88,13 +75,7 @@ fn remove_under_lock(
         Ok(metadata) if !metadata.is_file() => return Err(Error::NotRegular { path: target }),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(source) => {
-            return Err(Error::Io {
-                action: "find",
-                path: target,
-                source,
-            });
-        }
+        Err(error) => return Err(Error::io("find", &target)(error)),
     }
     resolve::refuse_store(path, &target, &options.store)?;
     let _lock = match Lock::take(&target, options.lock_timeout) {

@@ -24,13 +24,7 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
             Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::InvalidInput => {
                 return Ok(target);
             }
-            Err(source) => {
-                return Err(Error::Io {
-                    action: "read",
-                    path: target,
-                    source,
-                });
-            }
+            Err(error) => return Err(Error::io("read", &target)(error)),
         }
     }
     Err(Error::LinkLoop {
@@ -62,11 +56,7 @@ fn resolve_directory(path: &Path) -> Result<PathBuf> {
             Err(error) if is_absent(&error) && !is_link(existing) => {
                 // `..` behind something that does not exist means nothing.
                 let (Some(last), Some(parent)) = (existing.file_name(), existing.parent()) else {
-                    return Err(Error::Io {
-                        action: "find",
-                        path: existing.to_owned(),
-                        source: error,
-                    });
+                    return Err(Error::io("find", existing)(error));
                 };
                 missing.push(last);
                 existing = parent;
@@ -76,13 +66,7 @@ fn resolve_directory(path: &Path) -> Result<PathBuf> {
                     path: path.to_owned(),
                 });
             }
-            Err(source) => {
-                return Err(Error::Io {
-                    action: "find",
-                    path: existing.to_owned(),
-                    source,
-                });
-            }
+            Err(error) => return Err(Error::io("find", existing)(error)),
         }
     }
 }
@@ -94,16 +78,21 @@ pub(super) fn directory(path: &Path) -> Result<&Path> {
     })
 }
 
-/// Refuses a target in the store, by its name or by what that name means.
+/// Refuses a target in the store.
 pub(super) fn refuse_store(path: &Path, target: &Path, store: &Path) -> Result<()> {
-    let real = store.canonicalize();
-    if target.starts_with(store) || real.is_ok_and(|real| target.starts_with(real)) {
+    if is_in_store(target, store) {
         return Err(Error::InStore {
             path: path.to_owned(),
             target: target.to_owned(),
         });
     }
     Ok(())
+}
+
+/// Whether a target is in the store, by its name or by what that name means.
+pub(crate) fn is_in_store(target: &Path, store: &Path) -> bool {
+    let real = store.canonicalize();
+    target.starts_with(store) || real.is_ok_and(|real| target.starts_with(real))
 }
 
 fn is_link(path: &Path) -> bool {

@@ -15,21 +15,12 @@ use crate::{Error, Result};
 
 const TEMPORARY_SUFFIX: &str = ".fh-tmp";
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io {
-        action,
-        path,
-        source,
-    }
-}
-
 /// The content of a regular file, at most `limit` bytes; `None` if there is none. A pipe or device
 /// is neither read nor waited for.
 pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Metadata)>> {
     let refused = |error: io::Error| match Refused::of(&error) {
         Some(refused) => Error::refused(path, refused),
-        None => failed("read", path)(error),
+        None => Error::io("read", path)(error),
     };
     let Some(file) = regular::open(path).map_err(refused)? else {
         return Ok(None);
@@ -42,20 +33,24 @@ pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, M
 /// to be synced once something is in the new one: until then another process may remove it, and to sync is
 /// slow.
 pub(super) fn make_directory(directory: &Path, mode: u32) -> Result<Vec<PathBuf>> {
-    let missing: Vec<_> = directory
-        .ancestors()
-        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
-        .collect();
-    if missing.is_empty() {
+    let mut missing = missing(directory).peekable();
+    if missing.peek().is_none() {
         return Ok(Vec::new());
     }
+    let changed = missing.filter_map(Path::parent);
+    let changed = changed.map(Path::to_owned).collect();
     DirBuilder::new()
         .recursive(true)
         .mode(mode)
         .create(directory)
-        .map_err(failed("create the directory", directory))?;
-    let changed = missing.into_iter().filter_map(Path::parent);
-    Ok(changed.map(Path::to_owned).collect())
+        .map_err(Error::io("create the directory", directory))?;
+    Ok(changed)
+}
+
+/// A directory and those above it that do not exist, the lowest first.
+pub(super) fn missing(directory: &Path) -> impl Iterator<Item = &Path> {
+    let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
+    directory.ancestors().take_while(is_missing)
 }
 
 /// Puts new content in the place of a file, or where there is none. `old` is that file as it was
@@ -77,38 +72,37 @@ pub(super) fn replace(
         .permissions(Permissions::from_mode(0o600));
     let mut temporary = builder
         .tempfile_in(directory)
-        .map_err(|error| failed("create a file in", directory)(without_path(error)))?;
+        .map_err(|error| Error::io("create a file in", directory)(without_path(error)))?;
     let file = temporary.as_file_mut();
-    file.write_all(content).map_err(failed("write", target))?;
+    file.write_all(content)
+        .map_err(Error::io("write", target))?;
     if let Some(old) = old {
         keep_owner(file, target, old)?;
         super::attributes::keep(target, file, mode == old.mode() & 0o7777);
     }
     // Last: a change of owner takes bits away, an access list changes those of the group.
     file.set_permissions(Permissions::from_mode(mode))
-        .map_err(failed("write", target))?;
-    file.sync_all().map_err(failed("write", target))?;
+        .map_err(Error::io("write", target))?;
+    file.sync_all().map_err(Error::io("write", target))?;
     unchanged_since(target, old)?;
     temporary
         .persist(target)
-        .map_err(|error| failed("replace", target)(error.error))?;
+        .map_err(|error| Error::io("replace", target)(error.error))?;
     sync_directory(directory)
 }
 
 /// Changes the permission bits of the file that was read; its content and its times stay.
 pub(super) fn set_mode(target: &Path, mode: u32, old: &Metadata) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW;
-    let file = File::from(
-        open(target, flags, Mode::empty()).map_err(|errno| failed("read", target)(errno.into()))?,
-    );
-    let metadata = file.metadata().map_err(failed("read", target))?;
+    let file = File::from(open(target, flags, Mode::empty()).map_err(Error::io("read", target))?);
+    let metadata = file.metadata().map_err(Error::io("read", target))?;
     if !same_version(&metadata, old) {
         return Err(Error::ChangedMeanwhile {
             path: target.to_owned(),
         });
     }
     file.set_permissions(Permissions::from_mode(mode))
-        .map_err(failed("change the permissions of", target))
+        .map_err(Error::io("change the permissions of", target))
 }
 
 /// Removes a file and syncs its directory; whether there was one.
@@ -116,7 +110,7 @@ pub(super) fn remove(target: &Path) -> Result<bool> {
     match std::fs::remove_file(target) {
         Ok(()) => sync_directory(resolve::directory(target)?).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("remove", target)(error)),
+        Err(error) => Err(Error::io("remove", target)(error)),
     }
 }
 
@@ -129,7 +123,7 @@ fn without_path(error: io::Error) -> io::Error {
 }
 
 fn keep_owner(temporary: &File, target: &Path, old: &Metadata) -> Result<()> {
-    let new = temporary.metadata().map_err(failed("write", target))?;
+    let new = temporary.metadata().map_err(Error::io("write", target))?;
     if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
         return Ok(());
     }
@@ -205,9 +199,9 @@ pub(super) fn sync_directory(directory: &Path) -> Result<()> {
     } else {
         directory
     };
-    let file = File::open(directory).map_err(failed("sync", directory))?;
+    let file = File::open(directory).map_err(Error::io("sync", directory))?;
     match rustix::fs::fsync(&file) {
         Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
-        Err(errno) => Err(failed("sync", directory)(errno.into())),
+        Err(errno) => Err(Error::io("sync", directory)(errno)),
     }
 }

@@ -7,9 +7,9 @@ use crate::netrc;
 /// What kind of file it is, which says where its secrets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// A netrc.
+    /// A netrc: its passwords are hidden, and what is not understood.
     Netrc,
-    /// A `nix.conf`.
+    /// A `nix.conf`: tokens in it are hidden, and passwords in addresses.
     NixConf,
     /// All of it is secret, such as a token: every line is hidden.
     Secret,

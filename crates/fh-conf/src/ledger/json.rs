@@ -16,7 +16,7 @@ pub(super) struct TextRecord {
     text: String,
     /// How many lists and objects were made for it.
     made: usize,
-    /// Never empty.
+    /// Who wants it there; never empty.
     owners: BTreeSet<String>,
 }
 
@@ -63,15 +63,11 @@ pub(super) fn take_back(
     owner: &str,
     json: &mut JsonText,
 ) -> Result<()> {
-    let mut edited = json.clone();
-    let mut left = records.clone();
-    for record in &mut left {
+    for record in records.iter_mut() {
         if record.owners.remove(owner) && record.owners.is_empty() {
-            edited.take_from_list(&record.keys(), &record.text, record.made)?;
+            json.take_from_list(&record.keys(), &record.text, record.made)?;
         }
     }
-    left.retain(|record| !record.owners.is_empty());
-    *records = left;
-    *json = edited;
+    records.retain(|record| !record.owners.is_empty());
     Ok(())
 }

@@ -59,7 +59,7 @@ pub struct Ledger {
 }
 
 /// What stands in one file because of us.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileRecord {
     path: PathBuf,
@@ -72,7 +72,7 @@ struct FileRecord {
     /// Permission bits that a login has changed. Absent in ledgers of before they were noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mode: Option<ModeRecord>,
-    /// Netrc entries.
+    /// Entries of hosts in a netrc.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hosts: Vec<HostRecord>,
     /// Values of lists in nix.conf.
@@ -87,6 +87,18 @@ struct FileRecord {
 }
 
 impl FileRecord {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it says nothing: to be forgotten.
+    fn is_empty(&self) -> bool {
+        !self.created && self.mode.is_none() && self.owners().is_empty()
+    }
+
     fn owners(&self) -> BTreeSet<&str> {
         let hosts = self.hosts.iter().flat_map(HostRecord::owners);
         let values = self.lists.iter().chain(&self.settings);
@@ -171,17 +183,16 @@ impl Ledger {
         name: &str,
         values: &[V],
     ) -> Result<Vec<String>> {
-        let mut lists = self.lists_of(path).to_vec();
-        let added = nix_conf::add_to_list(&mut lists, owner, conf, name, values)?;
-        self.file(path).lists = lists;
-        self.prune();
-        Ok(added)
+        self.edit(path, conf, |file, conf| {
+            nix_conf::add_to_list(&mut file.lists, owner, conf, name, values)
+        })
     }
 
     /// Whether a value stands in a list because of an owner.
     #[must_use]
     pub fn has_value(&self, path: &Path, owner: &str, name: &str, value: &str) -> bool {
-        nix_conf::has_value(self.lists_of(path), owner, name, value)
+        let lists = self.known_file(path).map_or(&[][..], |file| &file.lists);
+        nix_conf::has_value(lists, owner, name, value)
     }
 
     /// Makes what stands in a list because of an owner these values, in this order: those of its earlier
@@ -199,11 +210,9 @@ impl Ledger {
         name: &str,
         values: &[V],
     ) -> Result<ListChange> {
-        let mut lists = self.lists_of(path).to_vec();
-        let change = nix_conf::set_list(&mut lists, owner, conf, name, values)?;
-        self.file(path).lists = lists;
-        self.prune();
-        Ok(change)
+        self.edit(path, conf, |file, conf| {
+            nix_conf::set_list(&mut file.lists, owner, conf, name, values)
+        })
     }
 
     /// [`NixConf::set_if_unset`] for an owner. A value that stands there because of another owner
@@ -220,10 +229,9 @@ impl Ledger {
         name: &str,
         value: &str,
     ) -> Result<SetIfUnset> {
-        let outcome = conf.set_if_unset(name, value)?;
-        nix_conf::note_setting(&mut self.file(path).settings, owner, name, value, &outcome);
-        self.prune();
-        Ok(outcome)
+        self.edit(path, conf, |file, conf| {
+            nix_conf::set_if_unset(&mut file.settings, owner, conf, name, value)
+        })
     }
 
     /// [`NixConf::remove_public_keys`]: keys that a server has retired. They do not come back.
@@ -237,11 +245,11 @@ impl Ledger {
         conf: &mut NixConf,
         keys: &[K],
     ) -> Result<Vec<String>> {
-        let removed = conf.remove_public_keys(keys)?;
-        if let Some(file) = self.known_file_mut(path) {
+        self.edit(path, conf, |file, conf| {
+            let removed = conf.remove_public_keys(keys)?;
             nix_conf::forget(&mut file.lists, &removed);
-        }
-        Ok(removed)
+            Ok(removed)
+        })
     }
 
     /// Takes back what an owner's logins did to a nix.conf, as far as no other owner has a part in
@@ -256,10 +264,9 @@ impl Ledger {
         owner: &str,
         conf: &mut NixConf,
     ) -> Result<Vec<String>> {
-        let Some(file) = self.known_file_mut(path) else {
-            return Ok(Vec::new());
-        };
-        nix_conf::take_back(&mut file.lists, &mut file.settings, owner, conf)
+        self.edit(path, conf, |file, conf| {
+            nix_conf::take_back(&mut file.lists, &mut file.settings, owner, conf)
+        })
     }
 
     /// Whose the entry of a host in a netrc is now, so that a person can be asked before another
@@ -285,12 +292,9 @@ impl Ledger {
         login: &str,
         password: &str,
     ) -> Result<Change> {
-        let hosts = &mut self.file(path).hosts;
-        let (change, noted) = netrc::set(hosts, owner, netrc, host, login, password)?;
-        if !noted {
-            self.prune();
-        }
-        Ok(change)
+        self.edit(path, netrc, |file, netrc| {
+            netrc::set(&mut file.hosts, owner, netrc, host, login, password)
+        })
     }
 
     /// Puts an owner's new token wherever its former one is: into the entries of hosts, and into what is kept of it
@@ -308,10 +312,9 @@ impl Ledger {
         former: &str,
         token: &str,
     ) -> Result<Vec<String>> {
-        let Some(file) = self.known_file_mut(path) else {
-            return Ok(Vec::new());
-        };
-        netrc::renew(&mut file.hosts, owner, netrc, former, token)
+        self.edit(path, netrc, |file, netrc| {
+            netrc::renew(&mut file.hosts, owner, netrc, former, token)
+        })
     }
 
     /// Takes back what an owner's logins did to a netrc, for each host.
@@ -325,10 +328,9 @@ impl Ledger {
         owner: &str,
         netrc: &mut Netrc,
     ) -> Result<Vec<(String, TakenBack)>> {
-        let Some(file) = self.known_file_mut(path) else {
-            return Ok(Vec::new());
-        };
-        netrc::take_back(&mut file.hosts, owner, netrc)
+        self.edit(path, netrc, |file, netrc| {
+            netrc::take_back(&mut file.hosts, owner, netrc)
+        })
     }
 
     /// [`JsonText::add_to_list`] for an owner. A text that stands there because of another owner gets this one too; one
@@ -345,10 +347,11 @@ impl Ledger {
         keys: &[&str],
         text: &str,
     ) -> Result<bool> {
-        let made = json.add_to_list(keys, text)?;
-        json::note(&mut self.file(path).texts, owner, keys, text, made);
-        self.prune();
-        Ok(made.is_some())
+        self.edit(path, json, |file, json| {
+            let made = json.add_to_list(keys, text)?;
+            json::note(&mut file.texts, owner, keys, text, made);
+            Ok(made.is_some())
+        })
     }
 
     /// Whether logins have added to a file as to one of JSON.
@@ -364,7 +367,9 @@ impl Ledger {
     ///
     /// As [`JsonText::take_from_list`]; neither text nor ledger is changed then.
     pub fn take_back_json(&mut self, path: &Path, owner: &str, json: &mut JsonText) -> Result<()> {
-        json::take_back(&mut self.file(path).texts, owner, json)
+        self.edit(path, json, |file, json| {
+            json::take_back(&mut file.texts, owner, json)
+        })
     }
 
     /// Notes that a login changes the permission bits of a netrc from `before` to `set`.
@@ -385,29 +390,32 @@ impl Ledger {
     }
 
     fn file(&mut self, path: &Path) -> &mut FileRecord {
-        let index = match self.files.iter().position(|file| file.path == path) {
-            Some(index) => index,
-            None => {
-                self.files.push(FileRecord {
-                    path: path.to_owned(),
-                    created: false,
-                    directories: Vec::new(),
-                    mode: None,
-                    hosts: Vec::new(),
-                    lists: Vec::new(),
-                    settings: Vec::new(),
-                    texts: Vec::new(),
-                });
-                self.files.len() - 1
-            }
-        };
+        let known = self.files.iter().position(|file| file.path == path);
+        let index = known.unwrap_or_else(|| {
+            self.files.push(FileRecord::new(path));
+            self.files.len() - 1
+        });
         &mut self.files[index]
     }
 
-    /// Drops what says nothing.
-    fn prune(&mut self) {
-        self.files
-            .retain(|file| file.created || !file.owners().is_empty());
+    /// Edits what is noted of a file, and its text, in one: on an error both stay as they are.
+    fn edit<T: Clone, A>(
+        &mut self,
+        path: &Path,
+        text: &mut T,
+        edit: impl FnOnce(&mut FileRecord, &mut T) -> Result<A>,
+    ) -> Result<A> {
+        let known = self.known_file(path).cloned();
+        let mut record = known.unwrap_or_else(|| FileRecord::new(path));
+        let mut edited = text.clone();
+        let answer = edit(&mut record, &mut edited)?;
+        *text = edited;
+        if record.is_empty() {
+            self.files.retain(|file| file.path != path);
+        } else {
+            *self.file(path) = record;
+        }
+        Ok(answer)
     }
 
     fn known_file(&self, path: &Path) -> Option<&FileRecord> {
@@ -416,10 +424,6 @@ impl Ledger {
 
     fn known_file_mut(&mut self, path: &Path) -> Option<&mut FileRecord> {
         self.files.iter_mut().find(|file| file.path == path)
-    }
-
-    fn lists_of(&self, path: &Path) -> &[ValueRecord] {
-        self.known_file(path).map_or(&[], |file| &file.lists)
     }
 }
 

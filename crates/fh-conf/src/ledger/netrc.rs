@@ -96,8 +96,7 @@ pub(super) fn standing(records: &[HostRecord], netrc: &Netrc, host: &str) -> Sta
     }
 }
 
-/// [`Netrc::set`] for an owner. Gives back also whether the entry is noted as the owner's: one that was right
-/// already without a login is the person's own.
+/// [`Netrc::set`] for an owner. An entry that was right already without a login is the person's own, and not noted.
 pub(super) fn set(
     records: &mut Vec<HostRecord>,
     owner: &str,
@@ -105,34 +104,32 @@ pub(super) fn set(
     host: &str,
     login: &str,
     password: &str,
-) -> Result<(Change, bool)> {
-    let mut hosts = records.clone();
-    let mut edited = netrc.clone();
-    if let Some(index) = hosts.iter().position(|record| record.is_of(host)) {
-        bring_into_reach(&mut hosts[index], &mut edited)?;
-        if !hosts[index].holds(&edited) {
+) -> Result<Change> {
+    if let Some(index) = records.iter().position(|record| record.is_of(host)) {
+        bring_into_reach(&mut records[index], netrc)?;
+        if !records[index].holds(netrc) {
             // What was noted is not what is there: somebody else has changed it.
-            hosts.remove(index);
+            records.remove(index);
         }
     }
-    let entry = edited.get(host);
-    let before = edited.entry_text(host).map(<[u8]>::to_vec);
-    let change = edited.set(host, login, password)?;
-    let known = hosts.iter().position(|record| record.is_of(host));
+    let entry = netrc.get(host);
+    let before = netrc.entry_text(host).map(<[u8]>::to_vec);
+    let change = netrc.set(host, login, password)?;
+    let known = records.iter().position(|record| record.is_of(host));
     let index = match known {
         Some(index) => index,
         // Right already, and not by us.
-        None if change == Change::Unchanged => return Ok((change, false)),
+        None if change == Change::Unchanged => return Ok(change),
         None => {
-            hosts.push(HostRecord {
+            records.push(HostRecord {
                 host: host.to_owned(),
                 before: before.filter(|_| change == Change::Updated).map(Secret),
                 holders: Vec::new(),
             });
-            hosts.len() - 1
+            records.len() - 1
         }
     };
-    let holders = &mut hosts[index].holders;
+    let holders = &mut records[index].holders;
     if let Some(last) = holders.last_mut().filter(|last| last.owner != owner) {
         let token = entry.as_ref().and_then(Entry::password);
         last.replaced = token.map(|token| Secret(token.to_vec()));
@@ -144,29 +141,25 @@ pub(super) fn set(
         token: digest(password.as_bytes()),
         replaced: None,
     });
-    *records = hosts;
-    *netrc = edited;
-    Ok((change, true))
+    Ok(change)
 }
 
 /// Puts an owner's new token wherever its former one is; the hosts whose entry is another one now.
 pub(super) fn renew(
-    records: &mut Vec<HostRecord>,
+    records: &mut [HostRecord],
     owner: &str,
     netrc: &mut Netrc,
     former: &str,
     token: &str,
 ) -> Result<Vec<String>> {
-    let mut hosts = records.clone();
-    let mut edited = netrc.clone();
     let mut changed = Vec::new();
     let former = digest(former.as_bytes());
-    for record in &mut hosts {
+    for record in records {
         if !record.owners().any(|holder| holder == owner) {
             continue;
         }
-        bring_into_reach(record, &mut edited)?;
-        let is_there = record.holds(&edited);
+        bring_into_reach(record, netrc)?;
+        let is_there = record.holds(netrc);
         let last = record.holders.len().saturating_sub(1);
         for (place, holder) in record.holders.iter_mut().enumerate() {
             if holder.owner != owner || holder.token != former {
@@ -176,7 +169,7 @@ pub(super) fn renew(
                 if !is_there {
                     continue;
                 }
-                edited.set(&record.host, &holder.login, token)?;
+                netrc.set(&record.host, &holder.login, token)?;
                 changed.push(record.host.clone());
             } else {
                 holder.replaced = Some(Secret(token.as_bytes().to_vec()));
@@ -184,8 +177,6 @@ pub(super) fn renew(
             holder.token = digest(token.as_bytes());
         }
     }
-    *records = hosts;
-    *netrc = edited;
     Ok(changed)
 }
 
@@ -195,22 +186,18 @@ pub(super) fn take_back(
     owner: &str,
     netrc: &mut Netrc,
 ) -> Result<Vec<(String, TakenBack)>> {
-    let mut hosts = records.clone();
-    let mut edited = netrc.clone();
     let mut results = Vec::new();
     // The last entry first, as it is undone the other way round.
-    for record in hosts.iter_mut().rev() {
-        if let Some(result) = take_back_host(record, owner, &mut edited)? {
+    for record in records.iter_mut().rev() {
+        if let Some(result) = take_back_host(record, owner, netrc)? {
             results.push((record.host.clone(), result));
         }
     }
-    hosts.retain(|record| !record.holders.is_empty());
+    records.retain(|record| !record.holders.is_empty());
     // What was given back may hide other entries of ours from some reader.
-    for record in &mut hosts {
-        bring_into_reach(record, &mut edited)?;
+    for record in records {
+        bring_into_reach(record, netrc)?;
     }
-    *records = hosts;
-    *netrc = edited;
     results.reverse();
     Ok(results)
 }
@@ -228,13 +215,11 @@ fn bring_into_reach(record: &mut HostRecord, netrc: &mut Netrc) -> Result<()> {
         let password = entry.password()?;
         Some(String::from_utf8_lossy(password).into_owned())
     });
-    let mut edited = netrc.clone();
     let before = record.before.as_ref().map(|before| before.0.as_slice());
-    edited.put_back(&host, before)?;
-    edited.set(&host, &holder.login, &password.unwrap_or_default())?;
+    netrc.put_back(&host, before)?;
+    netrc.set(&host, &holder.login, &password.unwrap_or_default())?;
     // What was there before is behind what hides it, and stays as it is.
     record.before = None;
-    *netrc = edited;
     Ok(())
 }
 
@@ -252,33 +237,26 @@ fn take_back_host(
         .get(&record.host)
         .map(|entry| record.holder_of(&entry).is_some());
     record.holders.remove(place);
-    let result = match (is_last, standing) {
+    Ok(Some(match (is_last, standing) {
         (false, _) => TakenBack::NotInUse,
         (true, None) => TakenBack::Gone,
         (true, Some(false)) => TakenBack::Foreign,
         (true, Some(true)) => {
-            let host = record.host.clone();
             let next = record.holders.last_mut();
-            let token = next.and_then(|next| {
-                let token = next.replaced.take()?;
-                Some((next.owner.clone(), next.login.clone(), token))
-            });
-            match token {
-                Some((owner, login, token)) => {
-                    netrc.set(&host, &login, &String::from_utf8_lossy(&token.0))?;
-                    TakenBack::HandedTo(owner)
-                }
-                None => {
-                    let before = record.before.as_ref().map(|before| before.0.as_slice());
-                    netrc.put_back(&host, before)?;
-                    if before.is_some() {
-                        TakenBack::GivenBack
-                    } else {
-                        TakenBack::Removed
-                    }
+            if let Some((next, token)) =
+                next.and_then(|next| next.replaced.take().map(|token| (next, token)))
+            {
+                let token = String::from_utf8_lossy(&token.0);
+                netrc.set(&record.host, &next.login, &token)?;
+                TakenBack::HandedTo(next.owner.clone())
+            } else {
+                let before = record.before.as_ref().map(|before| before.0.as_slice());
+                netrc.put_back(&record.host, before)?;
+                match before {
+                    Some(_) => TakenBack::GivenBack,
+                    None => TakenBack::Removed,
                 }
             }
         }
-    };
-    Ok(Some(result))
+    }))
 }

@@ -14,7 +14,7 @@ pub(super) struct ValueRecord {
     /// The setting, as it was written.
     name: String,
     value: String,
-    /// Never empty.
+    /// Who wants it there; never empty.
     owners: BTreeSet<String>,
 }
 
@@ -72,8 +72,9 @@ pub(super) fn set_list<V: AsRef<str>>(
     name: &str,
     values: &[V],
 ) -> Result<ListChange> {
+    let before = records.clone();
     let ours = || {
-        records
+        before
             .iter()
             .filter(|record| record.name == name && record.owners.contains(owner))
     };
@@ -99,36 +100,34 @@ pub(super) fn set_list<V: AsRef<str>>(
     let stays = |value: &str| wanted.contains(&value) && (in_order || !alone.contains(value));
     let goes = |value: &str| ours.contains(value) && !stays(value);
     let mut removed = Vec::new();
-    let mut edited = conf.clone();
-    let mut lists = records.clone();
-    for record in lists.iter_mut().rev() {
+    for record in records.iter_mut().rev() {
         if record.name != name || !goes(&record.value) || !record.owners.remove(owner) {
             continue;
         }
-        if record.owners.is_empty() && edited.take_from_list(name, &record.value)? {
+        if record.owners.is_empty() && conf.take_from_list(name, &record.value)? {
             removed.push(record.value.clone());
         }
     }
-    lists.retain(|record| !record.owners.is_empty());
-    let added = add_to_list(&mut lists, owner, &mut edited, name, values)?;
-    *records = lists;
-    *conf = edited;
+    records.retain(|record| !record.owners.is_empty());
+    let added = add_to_list(records, owner, conf, name, values)?;
     removed.reverse();
     Ok(ListChange { added, removed })
 }
 
-/// Notes what [`NixConf::set_if_unset`] did for an owner.
-pub(super) fn note_setting(
+/// [`NixConf::set_if_unset`] for an owner.
+pub(super) fn set_if_unset(
     records: &mut Vec<ValueRecord>,
     owner: &str,
+    conf: &mut NixConf,
     name: &str,
     value: &str,
-    outcome: &SetIfUnset,
-) {
-    match outcome {
+) -> Result<SetIfUnset> {
+    let outcome = conf.set_if_unset(name, value)?;
+    match &outcome {
         SetIfUnset::Set => note(records, owner, name, value, true),
         SetIfUnset::AlreadySet(present) => note(records, owner, name, present, false),
     }
+    Ok(outcome)
 }
 
 /// Forgets values that were removed from the file for good.
@@ -143,24 +142,19 @@ pub(super) fn take_back(
     owner: &str,
     conf: &mut NixConf,
 ) -> Result<Vec<String>> {
-    let (mut lists_left, mut settings_left) = (lists.clone(), settings.clone());
-    let mut edited = conf.clone();
     let mut changed = Vec::new();
-    for record in let_go(&mut lists_left, owner).iter().rev() {
-        if edited.take_from_list(&record.name, &record.value)? {
-            changed.push(record.name.clone());
+    for ValueRecord { name, value, .. } in let_go(lists, owner).into_iter().rev() {
+        if conf.take_from_list(&name, &value)? {
+            changed.push(name);
         }
     }
-    for record in let_go(&mut settings_left, owner).iter().rev() {
-        if edited.unset(&record.name, &record.value)? {
-            changed.push(record.name.clone());
+    for ValueRecord { name, value, .. } in let_go(settings, owner).into_iter().rev() {
+        if conf.unset(&name, &value)? {
+            changed.push(name);
         }
     }
     changed.reverse();
     changed.dedup();
-    *lists = lists_left;
-    *settings = settings_left;
-    *conf = edited;
     Ok(changed)
 }
 

@@ -7,7 +7,7 @@ use super::value::LONGEST_LINE;
 use crate::text::{append_line, line_end, line_start, line_stop, splice, whole_line};
 use crate::{Error, Result};
 
-/// What [`Netrc::set`](super::Netrc::set) did.
+/// What [`Netrc::set`](super::Netrc::set) did to the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The entry had these values; no byte changed.
@@ -144,25 +144,18 @@ pub(super) fn put_back(text: &[u8], item: &Item, before: &[u8], earlier: &Item) 
         }
         _ => false,
     };
-    let fields = |item: &Item| -> Vec<Key> {
-        let keys = item.fields.iter().map(|field| field.key);
-        keys.filter(|key| *key != Key::Account).collect()
+    let fields = |item: &Item| -> (Vec<Key>, Vec<Range<usize>>) {
+        let fields = item.fields.iter().filter(|field| field.key != Key::Account);
+        fields.map(|field| (field.key, field.range.clone())).unzip()
     };
-    let both = [Key::Login, Key::Password];
-    let keys = fields(earlier);
-    if is_untouched || keys != fields(item) || !both.iter().all(|key| keys.contains(key)) {
+    let ((keys, then), (keys_now, now)) = (fields(earlier), fields(item));
+    let has_both = keys.contains(&Key::Login) && keys.contains(&Key::Password);
+    if is_untouched || keys != keys_now || !has_both {
         return splice(text, &[whole]);
     }
     // Somebody has changed the entry since, but not what it consists of: the values alone.
-    let values = |item: &Item| -> Vec<Range<usize>> {
-        let fields = item.fields.iter().filter(|field| field.key != Key::Account);
-        fields.map(|field| field.range.clone()).collect()
-    };
-    let edits: Vec<_> = values(item)
-        .into_iter()
-        .zip(values(earlier))
-        .map(|(now, then)| (now, before[then].to_vec()))
-        .collect();
+    let values = then.into_iter().map(|range| before[range].to_vec());
+    let edits: Vec<_> = now.into_iter().zip(values).collect();
     splice(text, &edits)
 }
 

@@ -25,11 +25,13 @@
 //!   takes for one of these, a CR at which some curl gives up. So does the entry of a host that has
 //!   one already, if some reader would not find that or take it otherwise
 //!   ([`Netrc::is_in_reach`]).
-//! - [`Netrc::remove`] after a [`Netrc::set`] that added gives back the bytes from before.
+//! - An entry that [`Netrc::set`] has added, or that netrc-rs could read before, netrc-rs reads as we do.
+//! - [`Netrc::put_back`] after a [`Netrc::set`] gives back the bytes from before.
 //! - A password is never part of `Debug` output or of an error.
 
 mod edit;
 mod scan;
+mod second_reader;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -66,7 +68,7 @@ impl Netrc {
     ///
     /// # Errors
     ///
-    /// [`Error::NetrcSyntax`] with line and column for what no reader, or not every reader,
+    /// [`Error::Syntax`] with line and column for what no reader, or not every reader,
     /// understands.
     pub fn parse(text: &[u8]) -> Result<Self> {
         Ok(Self {
@@ -101,6 +103,14 @@ impl Netrc {
         edit::place_in_reach(&self.scanned, host).is_some()
     }
 
+    /// Whether the entry of [`Netrc::get`] is the same to the second reader.
+    fn is_plain(&self, host: &str) -> bool {
+        self.item(host).is_some_and(|item| {
+            let entry = &self.text[item.range.clone()];
+            second_reader::agrees(entry, host, item.credentials())
+        })
+    }
+
     fn items(&self) -> &[Item] {
         &self.scanned.items
     }
@@ -132,9 +142,7 @@ impl Netrc {
     /// that readers agree. Nothing is changed then.
     pub fn set(&mut self, host: &str, login: &str, password: &str) -> Result<Change> {
         check(host, login, password)?;
-        let ambiguous = || Error::NetrcAmbiguous {
-            host: host.to_owned(),
-        };
+        let ambiguous = || ambiguous(host);
         let (text, change) = edit::set(&self.text, &self.scanned, host, login, password);
         if change == Change::Unchanged {
             return Ok(change);
@@ -152,32 +160,18 @@ impl Netrc {
         if !found || !edited.is_in_reach(host) {
             return Err(ambiguous());
         }
+        // What we have added, and what it could read before.
+        let is_plain = change == Change::Added || self.is_plain(host);
+        if is_plain && !edited.is_plain(host) {
+            return Err(ambiguous());
+        }
         edit::check_line_lengths(&edited.text, edited.items(), host)?;
         *self = edited;
         Ok(change)
     }
 
-    /// Removes every entry of a host; whether there was one. A macro behind it stays: it was not
-    /// ours.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NetrcAmbiguous`] if the rest could not be read any more; nothing is changed then.
-    pub fn remove(&mut self, host: &str) -> Result<bool> {
-        let mut edited = self.clone();
-        while let Some(item) = edited.items().iter().find(|item| item.is_machine(host)) {
-            let text = edit::remove(&edited.text, item);
-            edited = Self::parse(&text).map_err(|_| Error::NetrcAmbiguous {
-                host: host.to_owned(),
-            })?;
-        }
-        let removed = edited.items().len() != self.items().len();
-        *self = edited;
-        Ok(removed)
-    }
-
     /// Undoes [`Netrc::set`]: the entry of [`Netrc::get`] becomes what it was before, given as
-    /// [`Netrc::entry_text`] gave it, or goes away if there was none. Byte for byte, if nobody has
+    /// [`Netrc::entry_text`] gave it, or goes away if there was none; a macro behind it stays. Byte for byte, if nobody has
     /// changed the entry since; what was changed around its login and password stays, where both
     /// stood in it before. Other entries of the host stay too. Whether there was an entry.
     ///
@@ -186,9 +180,7 @@ impl Netrc {
     /// [`Error::NetrcAmbiguous`] if the rest could not be read any more, or if what is given is not
     /// the text of one entry of this host; nothing is changed then.
     pub fn put_back(&mut self, host: &str, before: Option<&[u8]>) -> Result<bool> {
-        let ambiguous = || Error::NetrcAmbiguous {
-            host: host.to_owned(),
-        };
+        let ambiguous = || ambiguous(host);
         let Some(item) = self.item(host) else {
             return Ok(false);
         };
@@ -209,7 +201,7 @@ impl Netrc {
         Ok(true)
     }
 
-    /// The text.
+    /// The text with all edits.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.text
@@ -219,6 +211,12 @@ impl Netrc {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.text.clone()
+    }
+}
+
+fn ambiguous(host: &str) -> Error {
+    Error::NetrcAmbiguous {
+        host: host.to_owned(),
     }
 }
 

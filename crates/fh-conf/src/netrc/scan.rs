@@ -1,7 +1,9 @@
 //! Reading: from bytes to entries with the places of their words.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use super::value::is_keyword;
 use crate::text::{has_crlf, line_start, line_stop, place};
 use crate::{Error, Result};
 
@@ -13,7 +15,7 @@ const LONGEST_PUBLIC_LOGIN: usize = 16;
 pub(super) enum Kind {
     /// `machine NAME`, with the name.
     Machine(Vec<u8>),
-    /// `default`.
+    /// The entry `default`, for all hosts that have none.
     Default,
     /// A `macdef`. To ftp it belongs to the entry before it, to curl it ends that entry.
     Macro,
@@ -26,6 +28,13 @@ pub(super) enum Key {
     Password,
     Account,
 }
+
+/// The keywords that take a value.
+const FIELDS: [(&str, Key); 3] = [
+    ("login", Key::Login),
+    ("password", Key::Password),
+    ("account", Key::Account),
+];
 
 /// A keyword with its value.
 #[derive(Clone, PartialEq, Eq)]
@@ -118,13 +127,6 @@ fn is_opening(word: &[u8]) -> bool {
         .any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
 }
 
-/// Words that change the meaning of what follows where a remark is read on through.
-fn is_keyword(word: &[u8]) -> bool {
-    super::value::KEYWORDS
-        .iter()
-        .any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
-}
-
 pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\x0b' | b'\x0c')
 }
@@ -193,19 +195,19 @@ fn stray_return(text: &[u8]) -> Option<usize> {
 }
 
 impl Scanner<'_> {
-    fn error(&self, position: usize, reason: &'static str) -> Error {
+    fn error(&self, position: usize, reason: impl Into<Cow<'static, str>>) -> Error {
         let (line, column) = place(self.text, position);
-        Error::NetrcSyntax {
+        Error::Syntax {
+            format: "netrc",
             line,
             column,
-            reason,
+            reason: reason.into(),
         }
     }
 
     /// Handles a word that is not a value.
     fn item(&mut self, word: &Word) -> Result<()> {
-        let keywords = super::value::KEYWORDS;
-        if word.quoted && keywords.iter().any(|keyword| word.is(keyword)) {
+        if word.quoted && is_keyword(&word.text) {
             return Err(self.error(word.range.start, "a keyword in quotes"));
         }
         if word.is("machine") {
@@ -225,27 +227,8 @@ impl Scanner<'_> {
             self.open(Kind::Default, range.clone(), vec![range], false);
         } else if word.is("macdef") {
             self.macro_definition(word)?;
-        } else if word.is("login") {
-            self.field(
-                word,
-                Key::Login,
-                "login without a value",
-                "login outside of an entry",
-            )?;
-        } else if word.is("password") {
-            self.field(
-                word,
-                Key::Password,
-                "password without a value",
-                "password outside of an entry",
-            )?;
-        } else if word.is("account") {
-            self.field(
-                word,
-                Key::Account,
-                "account without a value",
-                "account outside of an entry",
-            )?;
+        } else if let Some((keyword, key)) = FIELDS.iter().find(|(keyword, _)| word.is(keyword)) {
+            self.field(word, keyword, *key)?;
         } else if let Some(item) = self
             .items
             .last_mut()
@@ -279,19 +262,13 @@ impl Scanner<'_> {
         self.items.push(item);
     }
 
-    fn field(
-        &mut self,
-        word: &Word,
-        key: Key,
-        no_value: &'static str,
-        outside: &'static str,
-    ) -> Result<()> {
+    fn field(&mut self, word: &Word, keyword: &str, key: Key) -> Result<()> {
         if self
             .items
             .last()
             .is_none_or(|item| item.kind == Kind::Macro)
         {
-            return Err(self.error(word.range.start, outside));
+            return Err(self.error(word.range.start, format!("{keyword} outside of an entry")));
         }
         // A value `machine` without quotes is far more likely the next entry after a forgotten
         // value.
@@ -301,7 +278,7 @@ impl Scanner<'_> {
             .as_ref()
             .is_some_and(|value| self.is_apart(word, value));
         let (Some(value), Some(item)) = (value, self.items.last_mut()) else {
-            return Err(self.error(word.range.start, no_value));
+            return Err(self.error(word.range.start, format!("{keyword} without a value")));
         };
         item.hides_rest |= value.misleads() || apart;
         item.hides_itself |= apart || item.has_remark;

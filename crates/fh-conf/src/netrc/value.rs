@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use crate::{Error, Result};
 
 /// Words that some reader takes for a keyword wherever they stand.
-pub(super) const KEYWORDS: [&str; 6] = [
+const KEYWORDS: [&str; 6] = [
     "machine", "default", "macdef", "login", "password", "account",
 ];
 
@@ -64,32 +64,29 @@ fn host_reason(host: &str) -> Option<&'static str> {
 }
 
 fn value_reason(value: &str) -> Option<&'static str> {
-    if value.is_empty() {
-        return Some("it is empty");
-    }
-    if value
-        .bytes()
-        .any(|byte| byte.is_ascii_whitespace() || byte == b'\x0b')
-    {
-        return Some("it contains white space");
-    }
-    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("it contains a byte outside of printable ASCII");
-    }
-    if value.contains(['"', '\\']) {
-        return Some("it contains a quote or a backslash");
-    }
-    if value.starts_with('#') {
-        return Some("it begins with '#'");
-    }
-    if KEYWORDS
+    let is_space = |byte: u8| byte.is_ascii_whitespace() || byte == b'\x0b';
+    let reasons = [
+        (value.is_empty(), "it is empty"),
+        (value.bytes().any(is_space), "it contains white space"),
+        (
+            !value.bytes().all(|byte| byte.is_ascii_graphic()),
+            "it contains a byte outside of printable ASCII",
+        ),
+        (
+            value.contains(['"', '\\']),
+            "it contains a quote or a backslash",
+        ),
+        (value.starts_with('#'), "it begins with '#'"),
+        (is_keyword(value.as_bytes()), "it is a netrc keyword"),
+        (value.len() > LONGEST_LINE, "it is longer than curl reads"),
+    ];
+    let found = reasons.into_iter().find(|(is_so, _)| *is_so);
+    found.map(|(_, reason)| reason)
+}
+
+/// Whether some reader takes a word for a keyword wherever it stands.
+pub(super) fn is_keyword(word: &[u8]) -> bool {
+    KEYWORDS
         .iter()
-        .any(|keyword| value.eq_ignore_ascii_case(keyword))
-    {
-        return Some("it is a netrc keyword");
-    }
-    if value.len() > LONGEST_LINE {
-        return Some("it is longer than curl reads");
-    }
-    None
+        .any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
 }

@@ -82,7 +82,7 @@ pub fn read_include(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Reads files and what they include.
-pub(super) struct Reader<'a> {
+struct Reader<'a> {
     load: &'a mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
     edited: Edited<'a>,
     /// The normalized path of the edited file.
@@ -96,7 +96,7 @@ pub(super) struct Reader<'a> {
     count: usize,
 }
 
-/// What was read.
+/// What was read of all files.
 pub(super) struct Read {
     /// The settings of the edited file.
     pub(super) own: Vec<Setting>,
@@ -106,46 +106,43 @@ pub(super) struct Read {
     pub(super) known: BTreeMap<PathBuf, Included>,
 }
 
-impl<'a> Reader<'a> {
-    /// `known` files are not loaded again.
-    pub(super) fn new(
-        edited: Edited<'a>,
-        known: BTreeMap<PathBuf, Included>,
-        load: &'a mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
-    ) -> Self {
-        Self {
-            load,
-            edited,
-            edited_path: normalized(edited.path),
-            own: None,
-            known,
-            assignments: Vec::new(),
-            open: Vec::new(),
-            count: 0,
+/// Reads the files with which Nix begins, in its order, of which those that are missing or cannot be read count as
+/// empty; if none of them leads to the edited file, that one last. `known` files are not loaded again.
+pub(super) fn read(
+    roots: &[PathBuf],
+    edited: Edited<'_>,
+    known: BTreeMap<PathBuf, Included>,
+    load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
+) -> Result<Read> {
+    let mut reader = Reader {
+        load,
+        edited,
+        edited_path: normalized(edited.path),
+        own: None,
+        known,
+        assignments: Vec::new(),
+        open: Vec::new(),
+        count: 0,
+    };
+    for root in roots {
+        let path = normalized(root);
+        if path == reader.edited_path {
+            reader.read_edited()?;
+        } else if let Included::Text(text) = reader.look(&path)? {
+            reader.read_text(&path, &text, false)?;
         }
     }
-
-    /// Reads the files with which Nix begins, in its order, of which those that are missing or
-    /// cannot be read count as empty; if none of them leads to the edited file, that one last.
-    pub(super) fn read(mut self, roots: &[PathBuf]) -> Result<Read> {
-        for root in roots {
-            let path = normalized(root);
-            if path == self.edited_path {
-                self.read_edited()?;
-            } else if let Included::Text(text) = self.look(&path)? {
-                self.read_text(&path, &text, false)?;
-            }
-        }
-        if self.own.is_none() {
-            self.read_edited()?;
-        }
-        Ok(Read {
-            own: self.own.unwrap_or_default(),
-            assignments: self.assignments,
-            known: self.known,
-        })
+    if reader.own.is_none() {
+        reader.read_edited()?;
     }
+    Ok(Read {
+        own: reader.own.unwrap_or_default(),
+        assignments: reader.assignments,
+        known: reader.known,
+    })
+}
 
+impl Reader<'_> {
     fn read_edited(&mut self) -> Result<()> {
         let Edited { path, text } = self.edited;
         self.own = Some(self.read_text(path, text, true)?);

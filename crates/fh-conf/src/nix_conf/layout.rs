@@ -59,7 +59,7 @@ pub enum Generator {
     NixOs,
     /// The system's configuration on macOS.
     NixDarwin,
-    /// The home's configuration.
+    /// The configuration of one person's home.
     HomeManager,
     /// It is in the store, and its path does not tell why.
     Unknown,
@@ -70,7 +70,7 @@ pub enum Generator {
 pub enum FileToEdit {
     /// The file that is edited, by the name by which Nix opens it. It need not exist.
     Path {
-        /// The file.
+        /// The file that is edited.
         path: PathBuf,
         /// The `nix.conf` that includes it, if it is not that one itself.
         included_by: Option<PathBuf>,
@@ -81,7 +81,7 @@ pub enum FileToEdit {
         path: PathBuf,
         /// The file in the store.
         target: PathBuf,
-        /// What makes it.
+        /// The configuration that it is made from.
         by: Generator,
     },
 }
@@ -103,12 +103,10 @@ impl Seen {
             at = included_from(&at, &link);
             links.push(at.clone());
         }
-        let real_store = store.canonicalize();
         Ok(Self {
             path: path.to_owned(),
             links,
-            in_store: target.starts_with(store)
-                || real_store.is_ok_and(|store| target.starts_with(store)),
+            in_store: atomic::is_in_store(&target, store),
             text: atomic::read_private(&target)?.map(|file| file.content),
             target,
             is_mac: cfg!(target_os = "macos"),
@@ -205,9 +203,9 @@ pub fn file_to_edit(path: &Path, store: &Path) -> Result<FileToEdit> {
 /// A setting for [`module_settings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModuleValue<'a> {
-    /// One value.
+    /// One value, written as a string.
     Text(&'a str),
-    /// A list.
+    /// Several values, written as a list of strings.
     List(&'a [String]),
 }
 

@@ -46,11 +46,9 @@ pub use layout::{
 
 use crate::text::{append_line, splice};
 use crate::{Error, Result};
-use include::{Assignment, Edited, Included, Reader};
+use include::{Assignment, Edited, Included};
 use line::Setting;
-use value::{
-    base_name, check_list_name, check_list_value, check_value, key_name, same_cache, same_value,
-};
+use value::{base_name, check_list_name, check_list_value, check_value, same_cache, same_value};
 
 /// The text of a `nix.conf`, with what its includes and the files around it say.
 #[derive(Clone)]
@@ -69,7 +67,7 @@ pub struct NixConf {
     included: BTreeMap<PathBuf, Included>,
 }
 
-/// What [`NixConf::set_if_unset`] found.
+/// What [`NixConf::set_if_unset`] found in the place of the setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetIfUnset {
     /// The setting had no value; it has the given one now.
@@ -115,15 +113,28 @@ impl NixConf {
         roots: &[PathBuf],
         load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
     ) -> Result<Self> {
-        let edited = Edited { path, text };
-        let read = Reader::new(edited, BTreeMap::new(), load).read(roots)?;
+        Self::read(text, path, roots, &[], BTreeMap::new(), load)
+    }
+
+    /// `known` files are not loaded again.
+    fn read(
+        text: &[u8],
+        path: &Path,
+        roots: &[PathBuf],
+        variable: &[Assignment],
+        known: BTreeMap<PathBuf, Included>,
+        load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
+    ) -> Result<Self> {
+        let read = include::read(roots, Edited { path, text }, known, load)?;
+        let mut assignments = read.assignments;
+        assignments.extend(variable.iter().cloned());
         Ok(Self {
             path: path.to_owned(),
             text: text.to_vec(),
             roots: roots.to_vec(),
             own: read.own,
-            assignments: read.assignments,
-            variable: Vec::new(),
+            assignments,
+            variable: variable.to_vec(),
             included: read.known,
         })
     }
@@ -155,24 +166,10 @@ impl NixConf {
     }
 
     /// The file with another text; the other files are remembered.
-    fn with_text(&self, text: Vec<u8>) -> Result<Self> {
-        let edited = Edited {
-            path: &self.path,
-            text: &text,
-        };
+    fn with_text(&self, text: &[u8]) -> Result<Self> {
         let known = self.included.clone();
-        let read = Reader::new(edited, known, &mut |_| Ok(None)).read(&self.roots)?;
-        let mut assignments = read.assignments;
-        assignments.extend(self.variable.iter().cloned());
-        Ok(Self {
-            path: self.path.clone(),
-            text,
-            roots: self.roots.clone(),
-            own: read.own,
-            assignments,
-            variable: self.variable.clone(),
-            included: read.known,
-        })
+        let load = &mut |_: &Path| Ok(None);
+        Self::read(text, &self.path, &self.roots, &self.variable, known, load)
     }
 
     /// The name by which Nix opens the file.
@@ -223,19 +220,22 @@ impl NixConf {
     /// the file (or [`VARIABLE`]) and the line, counted from 1.
     #[must_use]
     pub fn set_by(&self, name: &str) -> Option<(&Path, usize)> {
-        let last = self
-            .assignments_of(name)
-            .rfind(|assignment| !assignment.extra)?;
-        Some((last.path.as_ref(), last.line))
+        self.last_of(name, |assignment| !assignment.extra)
     }
 
     /// Where a list gets this value, letter by letter: the last `NAME = …` or `extra-NAME = …` with it, by the file (or
     /// [`VARIABLE`]) and the line, counted from 1.
     #[must_use]
     pub fn given_by(&self, name: &str, value: &str) -> Option<(&Path, usize)> {
+        self.last_of(name, |assignment| {
+            assignment.words.iter().any(|word| word == value)
+        })
+    }
+
+    fn last_of(&self, name: &str, is: impl Fn(&Assignment) -> bool) -> Option<(&Path, usize)> {
         let last = self
             .assignments_of(name)
-            .rfind(|assignment| assignment.words.iter().any(|word| word == value))?;
+            .rfind(|assignment| is(assignment))?;
         Some((last.path.as_ref(), last.line))
     }
 
@@ -249,43 +249,15 @@ impl NixConf {
             .any(|present| same_cache(name, present, value))
     }
 
-    /// The public keys that count and have the name of one of these, but are another key: Nix goes
-    /// by the name and takes the first, so that the second has no effect.
-    #[must_use]
-    pub fn other_keys_of_these_names<K: AsRef<str>>(&self, keys: &[K]) -> Vec<String> {
-        let mut others = self.effective_list("trusted-public-keys");
-        others.retain(|present| {
-            key_name(present).is_some()
-                && keys
-                    .iter()
-                    .map(AsRef::as_ref)
-                    .any(|key| key_name(key) == key_name(present))
-                && keys.iter().all(|key| key.as_ref() != present)
-        });
-        others
-    }
-
-    /// The other files that were found: those that are included, directly or through others, and
-    /// the roots.
-    pub fn included(&self) -> impl Iterator<Item = &Path> {
-        let present = self
-            .included
-            .iter()
-            .filter(|(_, included)| !matches!(included, Included::Missing));
-        present.map(|(path, _)| path.as_path())
-    }
-
     /// The files that exist but could not be read, so that what they set is not known here. Root
     /// may well read them: a file with access tokens is often included this way.
     pub fn unreadable(&self) -> impl Iterator<Item = &Path> {
-        let unreadable = self
-            .included
-            .iter()
-            .filter(|(_, included)| matches!(included, Included::Unreadable));
+        let included = self.included.iter();
+        let unreadable = included.filter(|(_, it)| matches!(it, Included::Unreadable));
         unreadable.map(|(path, _)| path.as_path())
     }
 
-    /// The text.
+    /// The text with all edits.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.text
@@ -326,7 +298,7 @@ impl NixConf {
             append_line(&mut text, format!("{name} = {words}").as_bytes());
             text
         };
-        let edited = self.with_text(text)?;
+        let edited = self.with_text(&text)?;
         if !added.iter().all(|value| edited.list_contains(name, value)) {
             return Err(edited.undone(name));
         }
@@ -417,13 +389,7 @@ impl NixConf {
     ) -> Result<Vec<String>> {
         let mut removed = Vec::new();
         let mut text = self.text.clone();
-        // From the end, so that places further up stay right.
-        for setting in self
-            .own
-            .iter()
-            .rev()
-            .filter(|setting| setting.is(&self.text, name))
-        {
+        for setting in self.own_backwards(name) {
             let mut cuts = Vec::new();
             for (index, word) in setting.words.iter().enumerate().rev() {
                 let present = String::from_utf8_lossy(&self.text[word.clone()]);
@@ -443,10 +409,16 @@ impl NixConf {
             text = splice(&text, &cuts);
         }
         if !removed.is_empty() {
-            *self = self.with_text(text)?;
+            *self = self.with_text(&text)?;
         }
         removed.reverse();
         Ok(removed)
+    }
+
+    /// The file's own lines of a setting, from the end, so that while they are edited places further up stay right.
+    fn own_backwards(&self, name: &str) -> impl Iterator<Item = &Setting> {
+        let own = self.own.iter().rev();
+        own.filter(move |setting| setting.is(&self.text, name))
     }
 
     /// Gives a setting a value on a new line at the end, if nothing that was read sets it.
@@ -461,7 +433,7 @@ impl NixConf {
         }
         let mut text = self.text.clone();
         append_line(&mut text, format!("{name} = {value}").as_bytes());
-        *self = self.with_text(text)?;
+        *self = self.with_text(&text)?;
         Ok(SetIfUnset::Set)
     }
 
@@ -473,18 +445,13 @@ impl NixConf {
     pub fn unset(&mut self, name: &str, value: &str) -> Result<bool> {
         check_value(name, value)?;
         let mut text = self.text.clone();
-        for setting in self
-            .own
-            .iter()
-            .rev()
-            .filter(|setting| setting.is(&self.text, name))
-        {
+        for setting in self.own_backwards(name) {
             if setting.value(&self.text) == value {
                 text = splice(&text, &[(setting.lines(&text), Vec::new())]);
             }
         }
         let changed = text != self.text;
-        *self = self.with_text(text)?;
+        *self = self.with_text(&text)?;
         Ok(changed)
     }
 }

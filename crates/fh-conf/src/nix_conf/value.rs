@@ -99,11 +99,6 @@ impl<'a> Address<'a> {
     }
 }
 
-/// The name of a public key, `NAME:BASE64`.
-pub(super) fn key_name(key: &str) -> Option<&str> {
-    key.split_once(':').map(|(name, _)| name)
-}
-
 /// A list is added to by `extra-NAME` only: `NAME` would drop Nix's defaults.
 pub(super) fn check_list_name(name: &str) -> Result<()> {
     check_name(name)?;
@@ -126,19 +121,18 @@ pub(super) fn check_list_value(name: &str, value: &str) -> Result<()> {
 /// Accepts what Nix reads back as it is.
 pub(super) fn check_value(name: &str, value: &str) -> Result<()> {
     check_name(name)?;
-    if value.is_empty() {
-        return Err(refused(name, "it is empty"));
-    }
-    if value.chars().any(char::is_control) {
-        return Err(refused(name, "it contains a control character"));
-    }
-    if value.contains('#') {
-        return Err(refused(name, "it contains '#', which begins a comment"));
-    }
-    if value.starts_with(' ') || value.ends_with(' ') || value.contains("  ") {
-        return Err(refused(name, "it contains spaces that Nix does not keep"));
-    }
-    Ok(())
+    let reason = if value.is_empty() {
+        "it is empty"
+    } else if value.chars().any(char::is_control) {
+        "it contains a control character"
+    } else if value.contains('#') {
+        "it contains '#', which begins a comment"
+    } else if value.starts_with(' ') || value.ends_with(' ') || value.contains("  ") {
+        "it contains spaces that Nix does not keep"
+    } else {
+        return Ok(());
+    };
+    Err(refused(name, reason))
 }
 
 fn check_name(name: &str) -> Result<()> {

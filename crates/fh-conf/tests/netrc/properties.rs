@@ -24,7 +24,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(mut netrc) = Netrc::parse(&bytes) {
             let _ = netrc.set("h", "l", "p");
-            let _ = netrc.remove("h");
+            let _ = netrc.put_back("h", None);
         }
     }
 
@@ -42,7 +42,7 @@ proptest! {
         let Ok(mut netrc) = Netrc::parse(&bytes) else { return Ok(()) };
         let known = netrc.hosts().iter().any(|host| host.eq_ignore_ascii_case("new.example"));
         if matches!(netrc.set("new.example", "l", "p"), Ok(Change::Added)) && !known {
-            prop_assert!(netrc.remove("new.example").unwrap());
+            prop_assert!(netrc.put_back("new.example", None).unwrap());
             prop_assert_eq!(netrc.as_bytes(), bytes);
         }
     }
@@ -57,7 +57,7 @@ proptest! {
         for host in original.hosts() {
             prop_assert_eq!(netrc.get(&host), original.get(&host));
         }
-        prop_assert!(netrc.remove("new.example").unwrap());
+        prop_assert!(netrc.put_back("new.example", None).unwrap());
         prop_assert_eq!(netrc.as_bytes(), before.as_bytes());
     }
 
@@ -71,7 +71,7 @@ proptest! {
         for number in order {
             let found = netrc.get(&host(number)).unwrap().is("fh", &format!("secret{number}"));
             prop_assert!(found);
-            prop_assert!(netrc.remove(&host(number)).unwrap());
+            prop_assert!(netrc.put_back(&host(number), None).unwrap());
         }
         prop_assert_eq!(netrc.as_bytes(), before.as_bytes());
     }
@@ -97,7 +97,7 @@ proptest! {
         for (other, old) in &others {
             prop_assert_eq!(&netrc.get(other), old);
         }
-        netrc.remove(&host).unwrap();
+        while netrc.put_back(&host, None).unwrap() {}
         prop_assert_eq!(netrc.get(&host), None);
         for (other, old) in &others {
             prop_assert_eq!(&netrc.get(other), old);

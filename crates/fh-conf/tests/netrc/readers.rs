@@ -13,15 +13,15 @@ pub(crate) type Found = Option<(Option<String>, Option<String>)>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// Up to 7.83.
+    /// What curl was up to 7.83.
     Plain,
-    /// 7.84 to 8.10.
+    /// What curl was from 7.84 to 8.10.
     Quotes,
     /// The same with the security fixes of Debian 12.
     Fixed,
     /// 8.11 to 8.18 or so.
     InMemory,
-    /// After that.
+    /// What curl is after that.
     Lexer,
 }
 

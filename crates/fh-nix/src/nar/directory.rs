@@ -19,7 +19,7 @@ pub(super) struct Directory {
     names: Vec<u8>,
     /// The entries, ascending by the name that they have in a NAR.
     entries: Vec<Entry>,
-    /// The current entry.
+    /// The number of the current entry.
     next: usize,
 }
 

@@ -9,7 +9,7 @@
 //! well-formed; who needs to know that it is the *right* NAR compares its hash.
 
 use std::ffi::{CStr, OsStr};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -30,9 +30,6 @@ const DIRECTORY: [u8; 56] = strings(&[b"(", b"type", b"directory"]);
 const ENTRY: [u8; 48] = strings(&[b"entry", b"(", b"name"]);
 const NODE: [u8; 16] = strings(&[b"node"]);
 const CLOSE: [u8; 16] = strings(&[b")"]);
-
-/// The buffer of [`pack`].
-const BUFFER: usize = 256 << 10;
 
 /// Whether Nix's case hack is to be undone: where it is on by default.
 const CASE_HACK: bool = cfg!(target_os = "macos");
@@ -319,38 +316,4 @@ fn push_string(bytes: &mut Vec<u8>, string: &[u8]) {
     bytes.extend_from_slice(&length.to_le_bytes());
     bytes.extend_from_slice(string);
     bytes.extend_from_slice(&[0; 8][..padding(length)]);
-}
-
-/// Writes the NAR of `path` to `writer` and returns its size in bytes.
-///
-/// # Errors
-/// As [`NarReader::new`]; when anything below `path` cannot be packed, and when `writer` fails.
-pub fn pack<W: Write>(path: &Path, writer: &mut W) -> Result<u64> {
-    let mut reader = NarReader::new(path)?;
-    let mut buffer = vec![0; BUFFER];
-    let mut size = 0;
-    loop {
-        let read = reader.read(&mut buffer).map_err(unwrap_error)?;
-        if read == 0 {
-            return Ok(size);
-        }
-        writer
-            .write_all(&buffer[..read])
-            .map_err(|source| Error::Stream {
-                action: "write",
-                source,
-            })?;
-        size += read as u64;
-    }
-}
-
-/// The error of this crate that an error of [`NarReader`]'s holds.
-fn unwrap_error(error: io::Error) -> Error {
-    match error.downcast() {
-        Ok(error) => error,
-        Err(source) => Error::Stream {
-            action: "read",
-            source,
-        },
-    }
 }

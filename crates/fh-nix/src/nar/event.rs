@@ -33,7 +33,7 @@ pub enum Event<'a> {
     /// The next node lies in the current directory under this name: not empty, `.` or `..`, without `/` and NUL, and
     /// greater than the one before.
     Entry {
-        /// The file name.
+        /// The file name, as bytes.
         name: &'a [u8],
     },
     /// The current directory has no further entries.
@@ -53,7 +53,7 @@ pub enum Event<'a> {
     RegularEnd,
     /// A symbolic link: not empty, without NUL.
     Symlink {
-        /// Where it points.
+        /// Where it points, as bytes.
         target: &'a [u8],
     },
 }

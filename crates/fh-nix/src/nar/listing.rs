@@ -14,7 +14,7 @@
 
 use super::event::Event;
 
-/// Makes JSON of a NAR's events.
+/// Makes JSON of a NAR's events; by [`Default`], of none yet.
 #[derive(Clone, Debug, Default)]
 pub struct ListingWriter {
     /// For each directory we are in, whether it has an entry already.
@@ -24,16 +24,6 @@ pub struct ListingWriter {
 }
 
 impl ListingWriter {
-    /// A listing of which nothing is written.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            directories: Vec::new(),
-            begun: false,
-            ended: false,
-        }
-    }
-
     /// Writes what an event adds. To be given all events of one NAR in order.
     pub fn write(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         if !self.begun {

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! So one tree has one NAR, which is what makes its hash mean something. The decoder insists on it: what [`NarDecoder`]
-//! accepts is byte for byte what [`NarReader`] makes of the unpacked tree.
+//! accepts is byte for byte what [`NarReader`] makes of the tree.
 
 mod contents;
 mod decode;
@@ -21,19 +21,15 @@ mod directory;
 mod encode;
 mod event;
 mod listing;
-mod unpack;
-mod validate;
 
 pub use decode::NarDecoder;
-pub use encode::{NarReader, pack};
+pub use encode::NarReader;
 pub use event::{Event, Limits};
 pub use listing::ListingWriter;
-pub use unpack::unpack;
-pub use validate::NarValidator;
 
 /// How deep directories may nest, in the packer always and in the decoder by default.
 ///
-/// Both hold something for each level, the packer and [`unpack()`] a file descriptor. Nix sets no limit of its own;
+/// Both hold something for each level, the packer a file descriptor. Nix sets no limit of its own;
 /// a path of 4095 bytes, the most that Linux takes, has at most 2047 levels, and real trees have some tens.
 pub const MAX_DEPTH: usize = 256;
 

@@ -158,7 +158,16 @@ fn what_the_versions_print_is_read() {
         r#"[{"key": {}, "value": {}}]"#,
     ] {
         let error = parse_realisations(bad.as_bytes()).unwrap_err();
-        assert!(matches!(error, Error::Realisation { .. }), "{bad}: {error}");
+        assert!(
+            matches!(
+                error,
+                Error::Invalid {
+                    what: "a realisation",
+                    ..
+                }
+            ),
+            "{bad}: {error}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! The decoder, and that it is strict.
 
 use fh_nix::nar::Event;
-use fh_nix::{Error, Limits, NarDecoder, NarValidator};
+use fh_nix::{Error, Limits, NarDecoder};
 use proptest::prelude::*;
 
 use crate::tree::{
@@ -389,14 +389,16 @@ fn a_refusal_by_the_receiver_ends_it() {
 #[test]
 fn once_invalid_always_invalid() {
     let nar = regular(b"x").nar();
-    let mut validator = NarValidator::default();
-    validator.feed(b"nonsense that is long enough").unwrap_err();
-    validator.feed(&nar).unwrap_err();
-    validator.finish().unwrap_err();
-    let mut validator = NarValidator::default();
-    validator.feed(&nar).unwrap();
-    validator.feed(&nar).unwrap_err();
-    validator.finish().unwrap_err();
+    let ignored = &mut |_: Event<'_>| Ok(());
+    let mut decoder = NarDecoder::default();
+    let nonsense = b"nonsense that is long enough";
+    decoder.feed(nonsense, ignored).unwrap_err();
+    decoder.feed(&nar, ignored).unwrap_err();
+    decoder.finish().unwrap_err();
+    let mut decoder = NarDecoder::default();
+    decoder.feed(&nar, ignored).unwrap();
+    decoder.feed(&nar, ignored).unwrap_err();
+    decoder.finish().unwrap_err();
 }
 
 /// A way to damage a NAR.

@@ -9,7 +9,7 @@ use crate::tree::{Tree, any_tree, directory, executable, link, menagerie, regula
 /// The listing of a NAR, decoded in pieces of that size.
 fn list(nar: &[u8], piece: usize) -> Vec<u8> {
     let mut decoder = NarDecoder::default();
-    let mut listing = ListingWriter::new();
+    let mut listing = ListingWriter::default();
     let mut out = Vec::new();
     for piece in nar.chunks(piece) {
         assert!(!listing.is_complete() || !decoder.is_complete());

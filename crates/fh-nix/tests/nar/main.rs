@@ -6,4 +6,3 @@ mod decode;
 mod listing;
 mod pack;
 mod tree;
-mod unpack;

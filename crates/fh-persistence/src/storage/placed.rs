@@ -152,6 +152,6 @@ fn fail(placed: &mut Result<PlacedFile, StorageError>, error: impl FnOnce() -> S
     if let Ok(file) = std::mem::replace(placed, Err(error()))
         && let Err(error) = file.take_back()
     {
-        tracing::warn!(error = %crate::cause::chain(&error), "a file without a row stays behind");
+        tracing::warn!(error = %fh_api::with_causes(&error), "a file without a row stays behind");
     }
 }

@@ -147,7 +147,7 @@ impl Drop for StagedFile {
         }
         if let Err(error) = names::clear(&self.path) {
             // The next start removes it.
-            tracing::warn!(error = %crate::cause::chain(&error), "a temporary file stays behind");
+            tracing::warn!(error = %fh_api::with_causes(&error), "a temporary file stays behind");
         }
     }
 }

@@ -52,7 +52,7 @@ pub fn check_data(
     if report.database.is_empty()
         && let Err(error) = connection.read(|read| Ok::<_, DatabaseError>(KeyRing::load(read)))?
     {
-        let error = fh_persistence::cause::chain(&error);
+        let error = fh_api::with_causes(&error);
         report
             .database
             .push(format!("the signing keys cannot be used: {error}"));

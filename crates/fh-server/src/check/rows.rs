@@ -30,7 +30,7 @@ pub(super) fn problems(connection: &mut Connection) -> Result<Vec<String>, Datab
     for table in tables {
         let end = connection.read(|read| examine(read, &table, &mut problems));
         if let Err(error) = end {
-            let error = fh_persistence::cause::chain(&error);
+            let error = fh_api::with_causes(&error);
             problems.push(format!(
                 "the table {table} cannot be read to its end: {error}"
             ));

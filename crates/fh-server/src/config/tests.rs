@@ -393,7 +393,7 @@ fn a_file_that_is_none_or_too_large_is_named_and_not_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
     crate::testing::make_pipe(&path);
-    let told = |path: &Path| fh_persistence::cause::chain(&read_file(path).unwrap_err());
+    let told = |path: &Path| fh_api::with_causes(&read_file(path).unwrap_err());
     let named = format!("cannot read the configuration file {}: ", path.display());
     assert_eq!(
         told(&path),

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use fh_api::causes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, LengthLimitError};
 use hyper::body::Incoming;
@@ -45,8 +46,7 @@ pub(crate) enum BodyFailure {
 
 /// What the caller is told of a body that could not be read.
 pub(crate) fn body_failure(error: &(dyn Error + 'static)) -> ApiError {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
+    for error in causes(error) {
         if let Some(failure) = error.downcast_ref::<BodyFailure>() {
             return match failure {
                 BodyFailure::Stalled(_) | BodyFailure::TooSlow(_) => {
@@ -59,7 +59,6 @@ pub(crate) fn body_failure(error: &(dyn Error + 'static)) -> ApiError {
         if error.is::<LengthLimitError>() {
             return ApiError::TooLarge("the body is larger than this address accepts".to_owned());
         }
-        cause = error.source();
     }
     ApiError::BadRequest("the body is incomplete".to_owned())
 }

@@ -125,7 +125,7 @@ where
         tokio::select! {
             result = connection.as_mut() => {
                 if let Err(error) = result {
-                    tracing::debug!(%peer, error = %fh_persistence::cause::chain(error.as_ref()), "connection failed");
+                    tracing::debug!(%peer, error = %fh_api::with_causes(error.as_ref()), "connection failed");
                 }
                 return;
             }

@@ -137,7 +137,7 @@ impl Certificates {
                 tracing::info!(certificate = %files.certificate.display(), "TLS certificate read again");
             }
             Err(error) => tracing::error!(
-                error = %fh_persistence::cause::chain(&error),
+                error = %fh_api::with_causes(&error),
                 "the new TLS certificate cannot be used, the previous one stays"
             ),
         }

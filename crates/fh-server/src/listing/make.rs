@@ -139,7 +139,7 @@ fn write_json(storage: &FileStorage, nar: &Nar, plain: &mut StagedFile) -> Resul
         ..Limits::default()
     });
     let mut hasher = Hasher::new();
-    let mut listing = ListingWriter::new();
+    let mut listing = ListingWriter::default();
     let mut json = Vec::with_capacity(2 * PIECE);
     while let Some(step) = frames.next()? {
         let Step::Data(bytes) = step else { continue };

@@ -26,8 +26,8 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fh_api::with_causes;
 use fh_nix::NarHash;
-use fh_persistence::cause::chain;
 use fh_persistence::database::nars::Nar;
 use fh_persistence::storage::FileStorage;
 use fh_shares::{self as shares, Shares, counted_for};
@@ -183,7 +183,7 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
             Err(fault) => {
                 tracing::error!(
                     nar_hash = %nar.nar_hash.to_base32(),
-                    error = %chain(&fault),
+                    error = %with_causes(&fault),
                     "the listing of a NAR cannot be created"
                 );
                 if fault.is_of_the_nar() {

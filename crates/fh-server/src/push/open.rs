@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPlan, PushRequest};
+use fh_api::{
+    BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPlan, PushRequest, with_causes,
+};
 use fh_nix::NarHash;
-use fh_persistence::cause::chain;
 use fh_persistence::database::pushes::{self, Push};
 use fh_persistence::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
 use fh_persistence::storage::FileStorage;
@@ -342,7 +343,7 @@ impl Pushes {
             };
             // Somebody has given it up, or the database is busy: the next time may be better.
             if let Err(error) = renewed.await {
-                tracing::debug!(error = %chain(&error), "a push could not be renewed");
+                tracing::debug!(error = %with_causes(&error), "a push could not be renewed");
             }
         }
     }

@@ -365,7 +365,7 @@ impl From<BatchFault> for ApiError {
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         if error.is_full() {
-            tracing::error!(error = %fh_persistence::cause::chain(&error), "the disk is full");
+            tracing::error!(error = %fh_api::with_causes(&error), "the disk is full");
             return Self::NoRoom;
         }
         if error.is_taken() {

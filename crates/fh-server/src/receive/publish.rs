@@ -28,8 +28,8 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fh_api::with_causes;
 use fh_nix::NarHash;
-use fh_persistence::cause::chain;
 use fh_persistence::database::nars::{self, Nar, Stored};
 use fh_persistence::database::{Database, DatabaseError, Decided};
 use fh_persistence::storage::{Checksum, FileStorage, PlacedFile, StagedFile, StorageError};
@@ -132,7 +132,7 @@ impl Publisher {
             match turn {
                 Ok(turn) => publisher.publish_group(group, turn).await,
                 // Nobody is told anything by name: all who wait see that nothing answers.
-                Err(error) => tracing::error!(error = %chain(&error), "cannot place NARs"),
+                Err(error) => tracing::error!(error = %with_causes(&error), "cannot place NARs"),
             }
         });
         answer.await.map_err(ApiError::internal)
@@ -183,7 +183,7 @@ impl Publisher {
                 (failed, spare)
             }
             Err(error) => {
-                tracing::error!(error = %chain(&error), "received NARs could not be stored");
+                tracing::error!(error = %with_causes(&error), "received NARs could not be stored");
                 let failure = Failure::of_database(&error);
                 let all = senders.iter().map(|sender| (sender.nar_hash, failure));
                 (all.collect(), Vec::new())
@@ -274,13 +274,13 @@ impl Publisher {
             is_certain &= !error.may_have_committed();
             match waits.next() {
                 Some(wait) if !error.is_full() => {
-                    tracing::warn!(error = %chain(&error), "the rows of received NARs are written again");
+                    tracing::warn!(error = %with_causes(&error), "the rows of received NARs are written again");
                     tokio::time::sleep(wait).await;
                 }
                 _ => break error,
             }
         };
-        tracing::error!(error = %chain(&error), "the rows of received NARs could not be written");
+        tracing::error!(error = %with_causes(&error), "the rows of received NARs could not be written");
         let concerns_all = error.is_full() || error.is_busy();
         let mut failures = HashMap::new();
         for (nar_hash, rows) in rows.by_nar() {
@@ -291,7 +291,7 @@ impl Publisher {
                     continue;
                 };
                 let name = nar_hash.to_base32();
-                tracing::error!(nar_hash = name, error = %chain(&error), "a NAR could not be stored");
+                tracing::error!(nar_hash = name, error = %with_causes(&error), "a NAR could not be stored");
                 Failure::of_database(&error)
             };
             let is_certain = is_certain && failure.is_certain;
@@ -489,7 +489,7 @@ fn place(storage: &FileStorage, arrivals: Vec<Arrival>, stored: &HashMap<NarHash
                 let name = nar_hash.to_base32();
                 tracing::error!(
                     nar_hash = name,
-                    error = %chain(&error),
+                    error = %with_causes(&error),
                     "a received NAR could not be stored"
                 );
                 placed.failed.insert(nar_hash, Failure::of_storage(&error));
@@ -502,7 +502,7 @@ fn place(storage: &FileStorage, arrivals: Vec<Arrival>, stored: &HashMap<NarHash
 fn discard(files: Vec<StagedFile>) {
     for file in files {
         if let Err(error) = file.discard() {
-            tracing::warn!(error = %chain(&error), "a copy of a stored NAR stays behind");
+            tracing::warn!(error = %with_causes(&error), "a copy of a stored NAR stays behind");
         }
     }
 }
@@ -510,7 +510,7 @@ fn discard(files: Vec<StagedFile>) {
 fn take_back(files: Vec<PlacedFile>) {
     for file in files {
         if let Err(error) = file.take_back() {
-            tracing::warn!(error = %chain(&error), "a file without a row stays behind");
+            tracing::warn!(error = %with_causes(&error), "a file without a row stays behind");
         }
     }
 }

@@ -12,8 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fh_api::PartAnswer;
-use fh_persistence::cause::chain;
+use fh_api::{PartAnswer, with_causes};
 use fh_persistence::database::{Database, nars};
 use fh_persistence::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
 use fh_shares::Holders;
@@ -507,7 +506,7 @@ fn refusal(fault: PartFault, expected: &Expected, part: Option<u64>) -> ApiError
 async fn cut_off(partial: PartialNar) -> Result<PartialNar, ApiError> {
     blocking(move || {
         if let Err(error) = partial.cut_off() {
-            tracing::warn!(error = %chain(&error), "a refused part takes up room");
+            tracing::warn!(error = %with_causes(&error), "a refused part takes up room");
         }
         Ok(partial)
     })

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fh_nix::{Hasher, Limits, NarHash, NarValidator, StorePath};
+use fh_nix::{Hasher, Limits, NarDecoder, NarHash, StorePath};
 use fh_persistence::storage::Checksum;
 use fh_shares::{self as shares, Share, Shares};
 
@@ -76,7 +76,7 @@ impl NarFault {
 #[derive(Clone, Debug)]
 pub(crate) struct NarCheck {
     hasher: Hasher,
-    structure: NarValidator,
+    structure: NarDecoder,
     taken: u64,
     announced: u64,
 }
@@ -86,7 +86,7 @@ impl NarCheck {
     pub(crate) fn new(announced: u64) -> Self {
         Self {
             hasher: Hasher::new(),
-            structure: NarValidator::new(Limits {
+            structure: NarDecoder::new(Limits {
                 size: announced,
                 ..Limits::default()
             }),
@@ -107,7 +107,7 @@ impl NarCheck {
         if self.taken > announced {
             return Err(NarFault::TooLong { announced });
         }
-        self.structure.feed(bytes)?;
+        self.structure.feed(bytes, &mut |_| Ok(()))?;
         self.hasher.update(bytes);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use fh_persistence::cause::chain;
+use fh_api::with_causes;
 use fh_persistence::room::Level;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -44,7 +44,7 @@ pub(crate) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
             let sql = "SELECT COUNT(*) FROM signing_key";
             Ok(read.first(sql, &[], |row| row.get::<_, i64>(0))?)
         });
-        asked.await.map(|_| ()).map_err(|error| chain(&error))
+        asked.await.map(|_| ()).map_err(|error| with_causes(&error))
     };
     let storage = async {
         // One at a time, and those who wait do so without a thread, however slow the disk is.
@@ -55,8 +55,8 @@ pub(crate) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
             storage.probe()
         });
         match probed.await {
-            Ok(probed) => probed.map_err(|error| chain(&error)),
-            Err(error) => Err(chain(&error)),
+            Ok(probed) => probed.map_err(|error| with_causes(&error)),
+            Err(error) => Err(with_causes(&error)),
         }
     };
     let room = async {

@@ -8,8 +8,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use fh_api::with_causes;
 use fh_auth::identity::{KeySet, Unverified};
-use fh_persistence::cause::chain;
 use moka::sync::Cache;
 use reqwest::Client;
 use serde::Deserialize;
@@ -136,7 +136,7 @@ impl Issuers {
             }),
             Err(error) => match issuer.last_good(true, self.pace.usable) {
                 Some(found) => {
-                    let error = chain(&error);
+                    let error = with_causes(&error);
                     tracing::warn!(
                         issuer = token.issuer(),
                         error,

@@ -32,10 +32,9 @@ pub(crate) mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fh_api::{ForgeRoot, Provider};
+use fh_api::{ForgeRoot, Provider, with_causes};
 use fh_auth::identity::{IdentityError, KeySet, Unverified};
 use fh_auth::policy::AWS_ISSUER;
-use fh_persistence::cause::chain;
 use fh_persistence::database::audit::{self, Actor, Event};
 use fh_persistence::database::trust::{self, TrustPolicy};
 use fh_persistence::database::{
@@ -187,7 +186,7 @@ impl Workloads {
             return Err(Refusal::Untrusted("no policy trusts AWS".to_owned()));
         }
         let claims = aws::ask(checked).await.map_err(|error| {
-            tracing::warn!(error = %chain(&error), "AWS cannot be asked");
+            tracing::warn!(error = %with_causes(&error), "AWS cannot be asked");
             Refusal::Unavailable
         })?;
         let mut claims = claims.ok_or_else(|| Refusal::Untrusted("AWS refuses it".to_owned()))?;
@@ -323,7 +322,7 @@ impl Workloads {
 
     async fn verify_fetched(&self, token: &Unverified) -> Result<(), Refusal> {
         let found = self.issuers.keys(token).await.map_err(|error| {
-            tracing::warn!(issuer = token.issuer(), error = %chain(&error), "no keys of an issuer");
+            tracing::warn!(issuer = token.issuer(), error = %with_causes(&error), "no keys of an issuer");
             Refusal::Unavailable
         })?;
         match found.keys.verify(token) {

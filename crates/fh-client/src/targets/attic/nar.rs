@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use fh_api::with_causes;
 use fh_nix::{Hasher, NarHash, NarReader};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -220,12 +221,4 @@ impl From<io::Error> for Stop {
         };
         Self::Broken((FailureKind::Unreadable, reason))
     }
-}
-
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -198,7 +198,7 @@ async fn nobody_changes_or_removes_what_was_written() {
                 tx.execute(sql, &[])?;
                 Ok::<_, fh_persistence::database::DatabaseError>(())
             });
-        let error = fh_persistence::cause::chain(&refused.await.expect_err(sql));
+        let error = fh_api::with_causes(&refused.await.expect_err(sql));
         assert!(error.contains("append-only"), "{sql}: {error}");
     }
 }
