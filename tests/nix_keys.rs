@@ -77,7 +77,7 @@ fn a_client_with_both_keys_loses_nothing_and_one_that_missed_two_rotations_is_re
 
 #[test]
 fn the_key_of_an_organisation_says_nothing_to_who_trusts_another() {
-    let per_organization = |settings: &mut fh_server::config::Settings| {
+    let per_organization = |settings: &mut fh_settings::Settings| {
         settings.signing = fh_api::Signing::PerOrganization;
     };
     let site = Site::start(TestServer::builder().settings(per_organization));

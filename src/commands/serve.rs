@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! arguments ─┐
-//! FH_SERVE_… ├─▶ fh_server::config::resolve ─▶ --check: report
+//! FH_SERVE_… ├─▶ fh_settings::resolve ─▶ --check: report
 //! TOML file ─┘                             └─▶ log, sockets of systemd, serve until a signal
 //! ```
 //!
@@ -19,8 +19,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use fh_server::config::{self, ConfigError, Given, Origin, Resolved};
 use fh_server::{InheritedSocket, RunningServer, Server, ServerError};
+use fh_settings::{self as config, ConfigError, Given, Origin, Resolved};
 use rustix::process::{Resource, Rlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -122,7 +122,7 @@ impl Environment {
 /// The variables of `fh serve`, which stand in the table of its options.
 fn serve_variables() -> impl Iterator<Item = &'static str> {
     #[cfg(feature = "server")]
-    let options = fh_server::config::OPTIONS.iter();
+    let options = fh_settings::OPTIONS.iter();
     #[cfg(feature = "server")]
     let variables = options.map(|option| option.variable);
     #[cfg(not(feature = "server"))]

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use fh_access::ApiError;
+use fh_access::request_id;
 use fh_api::{ErrorBody, ErrorCode, with_causes};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-
-use crate::error::ApiError;
-use crate::request_id::request_id;
 
 /// What a handler answers.
 pub(crate) type Answer<T> = Result<T, Failed>;

@@ -17,6 +17,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fh_access::keys::{KeyError, KeyNames, Keys, ensure, ensure_for_organizations, token_secret};
 use fh_api::{Name, Signing, UserKind};
 use fh_auth::{Claims, TokenKey, TokenScope};
 use fh_persistence::database::audit::{self, Event};
@@ -30,7 +31,6 @@ use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::keys::{KeyError, KeyNames, Keys, ensure, ensure_for_organizations, token_secret};
 use crate::server_error::ServerError;
 
 /// The administrator's token in the data directory.

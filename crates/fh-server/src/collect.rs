@@ -24,13 +24,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use fh_access::ApiError;
 use fh_nix::NarHash;
 use fh_persistence::database::{
     DatabaseError, Decided, assertions, nars, now, path_sets, pushes, realisations, tokens,
 };
 use fh_persistence::storage::{FileStorage, StagedFile, StorageError};
 
-use crate::error::ApiError;
 use crate::receive::Turn;
 use crate::state::AppState;
 

@@ -19,9 +19,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fh_access::ApiError;
 use tokio::sync::oneshot;
-
-use crate::error::ApiError;
 
 /// Longer than it takes to find out, but where the machine has too much to do, which then hides it too.
 const TOLD_AFTER: Duration = Duration::from_millis(1);

@@ -25,6 +25,7 @@ use std::collections::HashSet;
 use std::io::{self, BufReader};
 use std::sync::Arc;
 
+use fh_access::ApiError;
 use fh_api::with_causes;
 use fh_nix::NarHash;
 use fh_persistence::database::nars::{self, DamageMarks, Nar};
@@ -36,7 +37,6 @@ use fh_shares::{self as shares, Shares};
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::receive::{FrameDecoder, NarFault, verify};
 use crate::telemetry::Metrics;

@@ -9,40 +9,32 @@
 //! Invariants:
 //! - one process accepts connections for a data directory; one that is stopping may be beside it;
 //! - a request is authenticated before anything is looked up for it;
-//! - nothing here reads the process environment or a terminal: all of that comes in [`Settings`].
+//! - nothing here reads the process environment or a terminal: all of that comes in [`fh_settings::Settings`].
 
-mod access;
 mod answer;
 mod background;
 mod bootstrap;
 pub mod check;
 mod collect;
-pub mod config;
-mod denials;
-mod error;
 mod even;
 mod integrity;
-mod keys;
-mod limits;
 mod listen;
 mod listing;
 mod lookup;
 mod peer;
 mod push;
 mod receive;
-mod request_id;
 mod routes;
 mod server;
 mod server_error;
 mod signatures;
-mod source;
 mod state;
 mod telemetry;
 #[cfg(test)]
 mod testing;
-mod workload;
+#[cfg(test)]
+mod tests;
 
-pub use config::Settings;
 pub use fh_persistence::database::DatabaseError;
 pub use listen::{BoundAddress, InheritedSocket, ListenError};
 pub use peer::Peer;

@@ -11,15 +11,15 @@
 
 use std::time::Duration;
 
+use fh_access::keys::KeyNames;
 use fh_api::with_causes;
 use fh_persistence::database::{self, Database};
 use fh_persistence::storage::FileStorage;
 use fh_persistence::tenure::Tenure;
+use fh_settings::{PublicUrl, Settings};
 
 use crate::background::Background;
 use crate::bootstrap;
-use crate::config::{PublicUrl, Settings};
-use crate::keys::KeyNames;
 use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
 use crate::peer::Proxies;
 use crate::routes;

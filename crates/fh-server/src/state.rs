@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
+use fh_access::Access;
+use fh_access::denials::Denials;
+use fh_access::keys::{KeyRing, Keys};
+use fh_access::limits::Limiter;
+use fh_access::workload::Workloads;
 use fh_api::with_causes;
 use fh_nix::StoreDir;
 use fh_persistence::database::{Database, DatabaseError};
 use fh_persistence::storage::FileStorage;
 use fh_persistence::tenure::Tenure;
+use fh_settings::Settings;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
-use crate::config::Settings;
-use crate::denials::Denials;
 use crate::integrity::Integrity;
-use crate::keys::{KeyRing, Keys};
-use crate::limits::Limiter;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
 use crate::push::Pushes;
 use crate::server_error::ServerError;
 use crate::telemetry::Metrics;
-use crate::workload::Workloads;
 
 /// The running server's parts. Clones share them.
 #[derive(Clone)]

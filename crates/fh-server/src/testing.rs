@@ -10,6 +10,7 @@ use fh_persistence::database::Decided;
 use fh_persistence::database::tokens::Token;
 use fh_persistence::database::{Timestamp, accounts, invitations, organizations, tokens};
 use fh_persistence::tenure::Tenure;
+use fh_settings::{OrganizationCreation, Settings};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -20,7 +21,6 @@ use uuid::Uuid;
 
 pub(crate) use self::documented::template;
 use crate::bootstrap;
-use crate::config::{OrganizationCreation, Settings};
 use crate::peer::Proxies;
 use crate::state::AppState;
 use crate::{routes, server, telemetry};
@@ -98,7 +98,7 @@ impl Answer {
 
 /// The settings of a test server.
 pub(crate) fn settings(directory: &TempDir) -> Settings {
-    let mut settings = crate::config::ephemeral(&directory.path().join("data")).unwrap();
+    let mut settings = fh_settings::ephemeral(&directory.path().join("data")).unwrap();
     settings.public_url = Some("https://cache.example.org".parse().unwrap());
     // Most tests are about people who have organisations of their own.
     settings.organization_creation = OrganizationCreation::Anyone;

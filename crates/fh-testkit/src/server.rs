@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use fh_server::config::{ListenAddress, OrganizationCreation, Settings, TlsFiles};
 use fh_server::{BoundAddress, RunningServer, Server};
+use fh_settings::{ListenAddress, OrganizationCreation, Settings, TlsFiles};
 pub use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -84,7 +84,7 @@ impl Builder {
         let scratch = tempfile::Builder::new()
             .prefix("fh-test-server")
             .tempdir()?;
-        let mut settings = fh_server::config::ephemeral(&scratch.path().join("data"))?;
+        let mut settings = fh_settings::ephemeral(&scratch.path().join("data"))?;
         let authority = if self.tls {
             let authority = Authority::new()?;
             settings.tls = Some(authority.issue_into(scratch.path())?);

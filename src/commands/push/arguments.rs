@@ -223,7 +223,7 @@ mod tests {
     fn the_default_patience_outlasts_a_server_that_restarts() {
         const START: Duration = Duration::from_secs(15);
 
-        let mut options = fh_server::config::OPTIONS.iter();
+        let mut options = fh_settings::OPTIONS.iter();
         let stop = options.find(|option| option.key == "stop-timeout").unwrap();
         let stop = duration::parse(stop.default.unwrap()).unwrap();
         let patience = fh_client::RetryPolicy::default().patience();

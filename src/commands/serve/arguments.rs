@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use fh_server::config::{Given, OPTIONS, OptionSpec, Origin};
+use fh_settings::{Given, OPTIONS, OptionSpec, Origin};
 
 const ABOUT: &str = "Run the cache server in the foreground";
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fh_api::with_causes;
 use fh_server::check::{self, DataReport, Depth};
-use fh_server::config::Resolved;
+use fh_settings::Resolved;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 

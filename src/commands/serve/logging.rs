@@ -5,7 +5,7 @@ use std::io;
 use std::panic;
 
 use fh_server::WithRequestId;
-use fh_server::config::{LogFormat, Settings};
+use fh_settings::{LogFormat, Settings};
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;

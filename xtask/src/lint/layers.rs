@@ -50,7 +50,10 @@ const ASYNCHRONOUS: &[&str] = &[
 /// The driver of a database: `fh-sql` alone has one.
 const DATABASE: &[&str] = &["rusqlite", "sqlx", "tokio-postgres"];
 
-/// What speaks HTTP.
+/// What answers over HTTP.
+const HTTP_SERVER: &[&str] = &["axum", "hyper", "hyper-util", "tower"];
+
+/// What speaks HTTP at all.
 const HTTP: &[&str] = &["axum", "http", "hyper", "hyper-util", "reqwest", "tower"];
 
 const LAYERS: &[Layer] = &[
@@ -63,21 +66,42 @@ const LAYERS: &[Layer] = &[
             "fh-conf",
             "fh-nix",
             "fh-server",
+            "fh-settings",
         ],
         others: Others::Any,
     },
     Layer {
         name: "fh-server",
         ours: &[
+            "fh-access",
             "fh-api",
             "fh-auth",
             "fh-file",
             "fh-nix",
             "fh-persistence",
+            "fh-settings",
             "fh-shares",
             "fh-sql",
         ],
         others: Others::Without(&[TERMINAL, DATABASE]),
+    },
+    Layer {
+        name: "fh-access",
+        ours: &[
+            "fh-api",
+            "fh-auth",
+            "fh-nix",
+            "fh-persistence",
+            "fh-settings",
+            "fh-shares",
+            "fh-sql",
+        ],
+        others: Others::Without(&[TERMINAL, DATABASE, HTTP_SERVER]),
+    },
+    Layer {
+        name: "fh-settings",
+        ours: &["fh-api", "fh-file", "fh-nix"],
+        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
     },
     Layer {
         name: "fh-persistence",
@@ -140,6 +164,7 @@ const LAYERS: &[Layer] = &[
             "fh-conf",
             "fh-nix",
             "fh-server",
+            "fh-settings",
         ],
         others: Others::Any,
     },

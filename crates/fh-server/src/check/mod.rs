@@ -23,7 +23,7 @@ mod tests;
 
 use std::path::Path;
 
-use crate::keys::KeyRing;
+use fh_access::keys::KeyRing;
 use fh_persistence::database::{self, DatabaseError};
 use fh_persistence::storage::FileStorage;
 

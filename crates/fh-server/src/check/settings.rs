@@ -1,4 +1,4 @@
-//! `fh serve --check`, of the settings: tries out what [`resolve`](crate::config::resolve()) can only parse.
+//! `fh serve --check`, of the settings: tries out what [`resolve`](fh_settings::resolve()) can only parse.
 //!
 //! Invariant: nothing that was there is changed, and nothing stays behind; so it may be run beside
 //! the server that it is about.
@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fh_persistence::tenure;
+use fh_settings::{ListenAddress, Resolved};
 
-use crate::config::{ListenAddress, Resolved};
 use crate::listen::{ListenError, load_pair, probe};
 
 /// Why a server with these settings would not start.
@@ -173,4 +173,59 @@ fn exposed_key(path: &Path) -> Option<String> {
             path.display()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use fh_settings::{Given, Origin, option, resolve};
+
+    use super::*;
+
+    fn given(key: &str, text: &str) -> Given {
+        Given {
+            option: option(key).unwrap(),
+            texts: vec![text.to_owned()],
+            origin: Origin::Flag,
+        }
+    }
+
+    #[test]
+    fn a_check_tries_everything_and_leaves_nothing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let data = scratch.path().join("a/b");
+        let resolved = resolve(&[
+            given("data-dir", data.to_str().unwrap()),
+            given("listen", &address),
+            given("tls-certificate", "/nowhere/cert.pem"),
+            given("tls-key", "/nowhere/key.pem"),
+        ])
+        .unwrap();
+        let report = check_settings(resolved, 0);
+        let errors: Vec<String> = report.errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors, ["`tls-certificate`, `tls-key`", "`listen`"]);
+        assert!(report.to_string().contains("data-dir"));
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+
+        // A port that was given up may be another test's by now.
+        drop(taken);
+        let resolved = resolve(&[
+            given("data-dir", data.to_str().unwrap()),
+            given("listen", "127.0.0.1:0"),
+        ]);
+        let report = check_settings(resolved.unwrap(), 0);
+        assert!(report.errors.is_empty(), "{:?}", report.errors);
+
+        let resolved = resolve(&[
+            given("data-dir", "/proc/nowhere"),
+            given("listen", &format!("unix:{}/s", scratch.path().display())),
+        ]);
+        let report = check_settings(resolved.unwrap(), 0);
+        let errors: Vec<String> = report.errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            errors,
+            ["`data-dir`: cannot write to /proc", "`public-url`"]
+        );
+    }
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use fh_access::ApiError;
 use fh_api::causes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, LengthLimitError};
@@ -19,7 +20,6 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::rate::RateWindow;
-use crate::error::ApiError;
 use crate::telemetry::Traffic;
 
 /// How long the rest of a body that nobody wants is read and thrown away: a client that is still

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse as _;
 use fh_api::{ErrorBody, ErrorCode};
+use fh_settings::Timeouts;
 use fh_shares::{Holders, Shares};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
@@ -21,7 +22,6 @@ use tower::Service as _;
 
 use super::body::{Bounds, RequestBody, Unread};
 use super::pace::{Pace, PacedBody, PacedStream, Patience, Verdict};
-use crate::config::Timeouts;
 use crate::peer::Peer;
 use crate::telemetry::Traffic;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::config::ListenAddress;
+use fh_settings::ListenAddress;
 
 /// Why it cannot be listened.
 #[derive(Debug, thiserror::Error)]

@@ -13,11 +13,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use fh_settings::Timeouts;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-
-use crate::config::Timeouts;
 
 /// How long after its last byte a connection without requests may be cut: what hyper still has to
 /// send of the last answer must have left by then.

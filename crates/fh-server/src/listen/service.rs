@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use fh_api::Network;
+use fh_settings::{Limits, Timeouts};
 use fh_shares::{Holders, Share, Shares};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
@@ -18,7 +19,6 @@ use super::body::Bounds;
 use super::connection::{self, Shared};
 use super::socket::{Listener, Socket};
 use super::{Certificates, ListenError, Sockets};
-use crate::config::{Limits, Timeouts};
 use crate::peer::{Peer, Proxies};
 use crate::telemetry::{Metrics, metrics_routes, observed};
 

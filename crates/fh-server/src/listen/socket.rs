@@ -10,10 +10,10 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use fh_settings::{ListenAddress, PublicUrl};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use super::ListenError;
-use crate::config::{ListenAddress, PublicUrl};
 
 /// Connections that the system queues for a socket until they are accepted.
 const BACKLOG: u32 = 1024;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use fh_file as files;
+use fh_settings::TlsFiles;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -19,7 +20,6 @@ use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
 use super::ListenError;
-use crate::config::TlsFiles;
 
 /// How often the files are looked at for a change.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);

@@ -26,6 +26,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fh_access::ApiError;
 use fh_api::with_causes;
 use fh_nix::NarHash;
 use fh_persistence::database::nars::Nar;
@@ -35,7 +36,6 @@ use tokio::sync::watch;
 
 use self::make::Fault;
 pub(crate) use self::stored::Listing;
-use crate::error::ApiError;
 use crate::integrity::Integrity;
 use crate::telemetry::Metrics;
 

@@ -11,6 +11,7 @@
 //! Of a path that very many slices hold, all of whose rows count the same, the oldest of the nearest standing is
 //! searched; of one whose rows do not, all holders are read and compared.
 
+use fh_access::{Candidates, View, candidates_by_rank};
 use fh_auth::Rank;
 use fh_auth::contest::Place;
 use fh_nix::StorePathHash;
@@ -21,7 +22,6 @@ use fh_sql::Read;
 use super::contested::winner_among;
 use super::indexed::OfPath;
 use super::search::{decided_by_oldest, search};
-use crate::access::{Candidates, View, candidates_by_rank};
 use crate::signatures::Signatures;
 
 /// So many flakes are asked for their rows one by one: in that time a search has hardly begun.

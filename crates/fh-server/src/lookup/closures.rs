@@ -17,6 +17,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use fh_access::{ClosureLimit, PathLimits, View};
 use fh_auth::{PathSet, TokenScope};
 use fh_nix::{PathInfo, PublicKey, StorePath, StorePathHash};
 use fh_persistence::database::{DatabaseError, Decided, path_sets, tokens};
@@ -27,7 +28,6 @@ use super::Lookup;
 use super::limited::{Filter, best_row, info_of};
 use super::rows::row_in;
 use super::sets::Cell;
-use crate::access::{ClosureLimit, PathLimits, View};
 
 /// The most paths of one token.
 pub(crate) const MOST: usize = 200_000;

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 
+use fh_access::View;
 use fh_auth::contest::{Claim, Settled};
 use fh_nix::{NarHash, StorePathHash};
 use fh_persistence::database::contests::{self, Word};
@@ -18,7 +19,6 @@ use fh_sql::Read;
 
 use super::judged::{Judged, TrustedKeys};
 use super::winner::Winner;
-use crate::access::View;
 use crate::signatures::Signatures;
 
 /// What the slices of a view say of a path about which they disagree.

@@ -1,5 +1,6 @@
 //! Contested paths and NARs, as a view has them; what is decided is remembered.
 
+use fh_access::View;
 use fh_nix::StorePathHash;
 use fh_persistence::database::nars::Nar;
 use fh_persistence::database::{DatabaseError, slices};
@@ -7,7 +8,6 @@ use fh_persistence::database::{DatabaseError, slices};
 use super::Lookup;
 use super::contested::{Dispute, Examined};
 use super::winner::Winner;
-use crate::access::View;
 
 impl Lookup {
     /// The row of a contested path, of which the holders have this serial number.

@@ -1,13 +1,13 @@
 //! Which slices hold a path, for explaining who can read it. As everywhere here, a slice leaves this
 //! module only where the caller may know of it.
 
+use fh_access::View;
 use fh_nix::{StorePath, StorePathHash};
 use fh_persistence::database::DatabaseError;
 use fh_persistence::database::holders::{self, Holder};
 use fh_persistence::database::slices;
 
 use super::Lookup;
-use crate::access::View;
 
 /// How many slices are told of one path, at most. More are not read by anybody.
 const MAX_SLICES: usize = 100;

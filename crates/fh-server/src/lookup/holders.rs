@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use fh_access::View;
 use fh_nix::{NarHash, StorePathHash};
 use fh_persistence::database::DatabaseError;
 use fh_persistence::database::holders::{self, First, Holder, Voice};
@@ -15,7 +16,6 @@ use fh_sql::Read;
 use super::agreed::{self, Oldest};
 use super::indexed::OfNar;
 use super::search::{FIRST, Holders as _, decided_by_oldest};
-use crate::access::View;
 use crate::signatures::Signatures;
 
 /// The slices that hold a path, the oldest first.

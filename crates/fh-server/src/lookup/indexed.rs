@@ -1,12 +1,12 @@
 //! The holders of a path or a NAR as the indexes of the database have them, for [`search`](super::search).
 
+use fh_access::{Candidates, View, candidates_by_rank};
 use fh_nix::StorePathHash;
 use fh_persistence::database::DatabaseError;
 use fh_persistence::database::holders::{self, Holder};
 use fh_sql::Read;
 
 use super::search::{Class, Holders, Ranking};
-use crate::access::{Candidates, View, candidates_by_rank};
 
 /// Of holders that are read from an index, and of those that are packed.
 const FROM_INDEX_PER_LOOKUP: usize = 4;

@@ -6,13 +6,12 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
+use fh_access::{FlakeEntry, View};
 use fh_auth::Holdings;
 use fh_auth::contest::{Claim, Settled, settle_and_silence};
 use fh_nix::PublicKey;
 use fh_persistence::database::{DatabaseError, contests};
 use fh_sql::Read;
-
-use crate::access::{FlakeEntry, View};
 
 /// Words of slices with their claims, and what they come to.
 pub(super) struct Judged<W> {

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use fh_access::{PathLimits, View};
 use fh_auth::PathSet;
 use fh_nix::{NarHash, PathInfo, PublicKey, StorePath, StorePathHash};
 use fh_persistence::database::DatabaseError;
@@ -18,7 +19,6 @@ use fh_sql::Read;
 use super::Lookup;
 use super::contested::winner_where;
 use super::rows::row_in;
-use crate::access::{PathLimits, View};
 use crate::signatures::Signatures;
 
 /// Which rows the limits of a token let through. Clones are cheap.

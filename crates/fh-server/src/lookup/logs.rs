@@ -4,12 +4,12 @@
 
 use std::cmp::Reverse;
 
+use fh_access::View;
 use fh_nix::StorePath;
 use fh_persistence::database::DatabaseError;
 use fh_persistence::database::logs::{self, Log};
 
 use super::Lookup;
-use crate::access::View;
 
 impl Lookup {
     /// The build log of a derivation as a view has it: of the slice of the nearest standing, follows in their

@@ -40,6 +40,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use fh_access::keys::Keys;
+use fh_access::{View, ViewIdentity};
 use fh_nix::{Compression, ContentAddress, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
 use fh_persistence::database::nars::Nar;
 use fh_persistence::database::slices::{self, Served};
@@ -52,8 +54,6 @@ use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};
 use self::sets::Closures;
 use self::winner::{DecisionKey, Winner};
-use crate::access::{View, ViewIdentity};
-use crate::keys::Keys;
 use crate::signatures::Signatures;
 
 /// Memory for lists of holders, in bytes, of paths and of NARs each.

@@ -14,6 +14,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fh_access::View;
+use fh_access::keys::Keys;
 use fh_auth::Standing;
 use fh_auth::contest::Claim;
 use fh_nix::{DrvOutput, Realisation, StorePath};
@@ -25,8 +27,6 @@ use super::Lookup;
 use super::judged::{Judged, TrustedKeys};
 use super::limited::info_of;
 use super::rows::row_in;
-use crate::access::View;
-use crate::keys::Keys;
 use crate::signatures::Signatures;
 
 impl Lookup {

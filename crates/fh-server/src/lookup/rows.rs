@@ -6,6 +6,7 @@
 //!   whatever changes, and what is loaded next has another number, so the decision is never found again:
 //!   also one that was searched before a change and is remembered after it.
 
+use fh_access::View;
 use fh_nix::{NarHash, StorePathHash};
 use fh_persistence::database::DatabaseError;
 use fh_persistence::database::nars::Nar;
@@ -16,7 +17,6 @@ use super::holders::{NarHolders, PathHolders, may_be_more};
 use super::indexed::{OfNar, Readable};
 use super::search::{decided_by_oldest, search};
 use super::{Lookup, Shared};
-use crate::access::View;
 use crate::signatures::Signatures;
 
 /// The row that a view has of a path, read anew.

@@ -11,9 +11,8 @@
 //! flakes of rank 0, 1, 2              └ looked up as soon as they are cheaper than what was read so far
 //! ```
 
+use fh_access::{Candidates, View, candidates_by_rank};
 use fh_persistence::database::holders::Holder;
-
-use crate::access::{Candidates, View, candidates_by_rank};
 
 /// How many holders are remembered, and decide most of what is asked.
 pub(super) const FIRST: usize = 64;

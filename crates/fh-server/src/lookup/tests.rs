@@ -67,7 +67,7 @@ async fn a_narinfo_is_read_and_signed_once() {
         .access()
         .authenticate(
             crate::routes::credentials::token(&headers),
-            crate::source::Source::default(),
+            fh_access::Source::default(),
         )
         .await;
     let caller = caller.unwrap();
@@ -86,7 +86,7 @@ async fn an_absence_from_before_a_push_is_not_one_of_after_it() {
     use futures_util::FutureExt as _;
     let scene = Scene::new().await;
     let item = Item::new("x", b"x");
-    let source = crate::source::Source::default();
+    let source = fh_access::Source::default();
     let access = scene.server.state.access();
     let caller = access
         .authenticate(
@@ -129,7 +129,7 @@ async fn an_absence_from_before_a_push_is_not_one_of_after_it() {
 #[tokio::test]
 async fn of_former_generations_no_decision_is_kept() {
     let scene = Scene::new().await;
-    let source = crate::source::Source::default();
+    let source = fh_access::Source::default();
     let access = scene.server.state.access();
     let caller = access
         .authenticate(
@@ -175,7 +175,7 @@ async fn an_absence_is_known_to_whom_it_was_told_until_something_is_pushed() {
     let bob = scene.server.user("bob").await;
     let access = scene.server.state.access();
     let view = async |token: &str| {
-        let source = crate::source::Source::default();
+        let source = fh_access::Source::default();
         let caller = access
             .authenticate(crate::routes::credentials::token(&headers(token)), source)
             .await;

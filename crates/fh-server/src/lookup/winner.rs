@@ -1,6 +1,6 @@
 //! What was decided about a contested path, as it is remembered.
 
-use crate::access::ViewIdentity;
+use fh_access::ViewIdentity;
 
 /// A row that a view has of a contested path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,13 +9,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use fh_access::Source;
 use fh_api::Network;
+use fh_settings::{ProxyHeader, Settings};
 use http::HeaderMap;
 use http::header::HeaderName;
 
 use super::Peer;
-use crate::config::{ProxyHeader, Settings};
-use crate::source::Source;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");

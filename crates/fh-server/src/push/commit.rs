@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fh_access::ApiError;
 use fh_api::CommitSummary;
 use fh_nix::{NarHash, PathInfo, Signature, StorePathHash};
 use fh_persistence::database::audit::{self, Actor, Event};
@@ -17,7 +18,6 @@ use super::realisations;
 use super::signed::Signed;
 use super::target::Target;
 use super::wanted::Content;
-use crate::error::ApiError;
 
 /// How many of something a message or an event lists.
 const LISTED: usize = 100;

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use fh_access::ApiError;
 use fh_api::PathStatus;
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
 use fh_persistence::database::holders;
@@ -18,7 +19,6 @@ use super::signed::Signed;
 use super::target::Target;
 use super::wanted::Wanted;
 use super::{logs, realisations};
-use crate::error::ApiError;
 
 /// What is known of the push.
 #[derive(Debug)]

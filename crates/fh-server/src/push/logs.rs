@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use fh_access::ApiError;
 use fh_api::{CommitSummary, PathStatus};
 use fh_nix::{PathInfo, StorePath, StorePathHash};
 use fh_persistence::database::pushes::{self, Pusher};
@@ -13,7 +14,6 @@ use super::parts::Parts;
 use super::stored::{StoredPlan, as_text};
 use super::target::Target;
 use super::wanted::Wanted;
-use crate::error::ApiError;
 use crate::receive::derivers;
 
 /// Those of the logs offered that are of paths which the slice has or gets, and that the slice lacks: a builder's

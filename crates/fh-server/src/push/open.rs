@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fh_access::ApiError;
+use fh_access::{Caller, FlakeRef};
 use fh_api::{
     BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPlan, PushRequest, with_causes,
 };
@@ -12,6 +14,7 @@ use fh_persistence::database::pushes::{self, Push};
 use fh_persistence::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
 use fh_persistence::storage::FileStorage;
 use fh_persistence::tenure::Tenure;
+use fh_settings::Settings;
 use fh_shares::{Holders, Share, Shares};
 use uuid::Uuid;
 
@@ -20,9 +23,6 @@ use super::stored::StoredPlan;
 use super::target::Target;
 use super::wanted::{Content, Wanted};
 use super::{commit, plan, signed};
-use crate::access::{Caller, FlakeRef};
-use crate::config::Settings;
-use crate::error::ApiError;
 use crate::even;
 use crate::lookup::Lookup;
 use crate::receive::{BodyReader, LOG_SIZE, OpenPush, Receiving};

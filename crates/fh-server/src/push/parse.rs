@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use fh_access::ApiError;
 use fh_api::{PushPath, PushRealisation, PushRequest};
 use fh_nix::{DrvOutput, NarHash, PathInfo, Realisation, StoreDir, StorePath};
 
 use super::wanted::{MAX_SIGNATURES, Wanted, refused};
-use crate::error::ApiError;
 use crate::signatures::few_of_a_name;
 
 /// Realisations for each path of a request, at most: of the derivations that come to it, under both forms of its key.

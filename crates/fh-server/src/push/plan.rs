@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use fh_access::ApiError;
 use fh_api::{CommitSummary, PathAnswer, PathStatus, PushPath, PushPlan, PushRequest, UploadNeed};
 use fh_nix::{PathInfo, StorePathHash};
 use fh_persistence::database::audit::Actor;
@@ -17,7 +18,6 @@ use super::stored::{StoredPlan, as_text, realisation_as_text};
 use super::target::Target;
 use super::wanted::{Content, Wanted};
 use super::{commit, logs, signed};
-use crate::error::ApiError;
 use crate::receive::Expected;
 
 /// Plans a push: tells what it comes to, and begins it, or commits it where nothing is to be

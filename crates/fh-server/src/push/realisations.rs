@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use fh_access::ApiError;
 use fh_nix::{DrvOutput, Realisation, Signature, StorePath, StorePathHash};
 use fh_persistence::database::realisations::{self, Clash, Word};
 use fh_persistence::database::slices;
@@ -18,7 +19,6 @@ use super::joined::Builders;
 use super::signed::Signed;
 use super::target::Target;
 use super::wanted::{Wanted, refused};
-use crate::error::ApiError;
 
 /// Checks that the path of each realisation is one of the push, or one that it only tells of and that a key of
 /// elsewhere has signed, or is known to the slice under this name: whether one of them changes something.

@@ -18,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use fh_access::ApiError;
 use fh_nix::{DrvOutput, PathInfo, PublicKey, Realisation, Signature, StoreDir, StorePathHash};
 use fh_persistence::database::slices::Present;
 use fh_persistence::database::{DatabaseError, contests, realisations, slices};
@@ -27,7 +28,6 @@ use super::joined::{Builders, joined, looked_at};
 use super::parts::Parts;
 use super::target::Target;
 use super::wanted::Wanted;
-use crate::error::ApiError;
 use crate::signatures::{Allowance, Signatures};
 
 /// Signatures of the items that are verified in one turn, about 15 ms with one key for each.

@@ -1,12 +1,12 @@
 //! A plan as it stands in the database until its push is committed, in the words of the API.
 
+use fh_access::ApiError;
 use fh_api::{PushPath, PushRealisation, PushRequest};
 use fh_nix::{PathInfo, Realisation, StoreDir};
 use serde::{Deserialize, Serialize};
 
 use super::parse::parse;
 use super::wanted::Wanted;
-use crate::error::ApiError;
 
 /// What a push puts into its slice.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,10 +1,10 @@
 //! Whom a push is from, and to which slice.
 
+use fh_access::View;
 use fh_nix::{ContentAddress, PathInfo, StoreDir};
 use fh_persistence::database::{Decided, Timestamp};
 use uuid::Uuid;
 
-use crate::access::View;
 use crate::receive::OpenPush;
 
 /// The slice that is pushed to, and who pushes.

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use fh_access::ApiError;
 use fh_nix::{DrvOutput, PathInfo, PublicKey, Realisation, StorePath, StorePathHash};
-
-use crate::error::ApiError;
 
 /// Signatures of one path, and keys of one request: more are nobody's in earnest.
 pub(super) const MAX_SIGNATURES: usize = 64;

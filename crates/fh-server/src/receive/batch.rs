@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use fh_access::ApiError;
 use fh_api::{BatchAnswer, NarAnswer, NarRejection};
 use fh_nix::NarHash;
 use fh_persistence::database::Database;
-use fh_persistence::storage::{Checksum, FileStorage, StagedFile, StorageError};
+use fh_persistence::storage::{Checksum, FileStorage, StagedFile};
 
 use super::body::{BodyReader, PIECE};
 use super::frames::{FrameDecoder, largest_for};
@@ -22,7 +23,6 @@ use super::open_push::OpenPush;
 use super::parser::{BatchFault, BatchParser, Token};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers, verify};
-use crate::error::ApiError;
 use crate::telemetry::Metrics;
 
 /// Records that are not of the push, or there twice, before the rest of a batch is not looked at.
@@ -359,20 +359,5 @@ fn check(
 impl From<BatchFault> for ApiError {
     fn from(fault: BatchFault) -> Self {
         Self::BadRequest(fault.to_string())
-    }
-}
-
-impl From<StorageError> for ApiError {
-    fn from(error: StorageError) -> Self {
-        if error.is_full() {
-            tracing::error!(error = %fh_api::with_causes(&error), "the disk is full");
-            return Self::NoRoom;
-        }
-        if error.is_taken() {
-            return Self::Unavailable(
-                "the previous server is still receiving this NAR, try again".to_owned(),
-            );
-        }
-        Self::Internal(error.into())
     }
 }

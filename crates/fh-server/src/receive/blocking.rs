@@ -1,8 +1,7 @@
 //! Files are worked on by blocking threads.
 
+use fh_access::ApiError;
 use fh_persistence::storage::StorageError;
-
-use crate::error::ApiError;
 
 /// Does something with files on a blocking thread.
 pub(super) async fn blocking<T: Send + 'static>(

@@ -5,11 +5,11 @@
 
 use axum::body::Body;
 use bytes::Bytes;
+use fh_access::ApiError;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
 
-use crate::error::ApiError;
 use crate::listen::{Pieces, body_failure};
 
 /// How many bytes are gathered before a step is made on a blocking thread: enough that the step costs

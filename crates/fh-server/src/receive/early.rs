@@ -7,12 +7,12 @@
 
 use std::time::Duration;
 
+use fh_access::ApiError;
 use fh_persistence::storage::{FileStorage, StagedFile};
 use fh_shares::{Holders, Shares};
 
 use super::blocking::blocking;
 use super::body::BodyReader;
-use crate::error::ApiError;
 
 /// Early parts that are read at the same time. Apart from those whose turn it is: they must never
 /// wait for these.

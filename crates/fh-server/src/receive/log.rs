@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read as _};
 
+use fh_access::ApiError;
 use fh_api::{LOG_RECORD, LogAnswer, NarRejection};
 use fh_nix::{Hasher, NarHash, StorePath, StorePathHash};
 use fh_persistence::database::logs::{self, Log};
@@ -14,7 +15,6 @@ use fh_persistence::storage::{FileStorage, StagedFile, StorageError};
 use super::body::PIECE;
 use super::frames::{FrameDecoder, FrameFault, Step, largest_for};
 use super::open_push::OpenPush;
-use crate::error::ApiError;
 
 /// Longest log that is taken, in uncompressed bytes: some hundred thousand lines. Whoever has a longer
 /// one leaves out its middle.

@@ -34,11 +34,13 @@ mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fh_access::ApiError;
 use fh_api::{BatchAnswer, PartAnswer};
 use fh_persistence::database::Database;
 use fh_persistence::room::Level;
 use fh_persistence::storage::{FileStorage, PartialKey};
 use fh_persistence::tenure::Tenure;
+use fh_settings::Settings;
 use fh_shares::{Holders, Share, Shares};
 
 pub(crate) use self::body::BodyReader;
@@ -49,8 +51,6 @@ pub(crate) use self::publish::{Publisher, Turn};
 pub(crate) use self::uploads::Uploads;
 use self::verify::Verifiers;
 pub(crate) use self::verify::{Expected, NarFault, verify};
-use crate::config::Settings;
-use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::telemetry::Metrics;
 

@@ -28,6 +28,7 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fh_access::ApiError;
 use fh_api::with_causes;
 use fh_nix::NarHash;
 use fh_persistence::database::nars::{self, Nar, Stored};
@@ -36,7 +37,6 @@ use fh_persistence::storage::{Checksum, FileStorage, PlacedFile, StagedFile, Sto
 use fh_persistence::tenure::Tenure;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::telemetry::Metrics;
 

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fh_access::ApiError;
 use fh_api::{PartAnswer, with_causes};
 use fh_persistence::database::{Database, nars};
 use fh_persistence::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
@@ -26,7 +27,6 @@ use super::frames::largest_for;
 use super::partial::{PartFault, PartialNar, content_of};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
-use crate::error::ApiError;
 use crate::telemetry::Metrics;
 
 /// How often is looked whether another process has received parts.

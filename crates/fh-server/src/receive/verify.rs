@@ -3,12 +3,12 @@
 use std::io::BufRead;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fh_access::ApiError;
 use fh_nix::{Hasher, Limits, NarDecoder, NarHash, StorePath};
 use fh_persistence::storage::Checksum;
 use fh_shares::{self as shares, Share, Shares};
 
 use super::frames::{FrameDecoder, FrameFault, Frames, Step};
-use crate::error::ApiError;
 
 /// What a NAR was announced to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,8 @@ use std::str::FromStr as _;
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::ApiError;
+use fh_access::{Caller, FlakeEntry, Principal};
 use fh_api::{AccessExplanation, Disputed, FlakeName, Name, Permission, SliceAccess, Visibility};
 use fh_auth::{Follows, Holdings, Named};
 use fh_nix::{StorePath, StorePathHash};
@@ -27,9 +29,7 @@ use super::named;
 use super::path::Query;
 use super::reasons::{self, Told, Whose};
 use super::table::{Route, get};
-use crate::access::{Caller, FlakeEntry, Principal};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::even;
 use crate::state::AppState;
 

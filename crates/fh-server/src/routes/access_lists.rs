@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::ApiError;
+use fh_access::{Caller, FlakeEntry, Principal};
 use fh_api::{
     AccessList, AccessReason, AccessSource, Affiliation, FlakePattern, Name, OfferedGrant,
     OrganizationRole, Permission, Role, Standing, Subject, UserAccess, UserFlake, UserOrganization,
@@ -27,9 +29,7 @@ use super::access::narrowed_by;
 use super::path::{FlakePath, OrganizationPath, UserPath};
 use super::reasons::{Facts, Told, Whose};
 use super::table::{Route, get};
-use crate::access::{Caller, FlakeEntry, Principal};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Lists of what applies.

@@ -6,15 +6,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{AccountInfo, Name, Permission};
 use fh_persistence::database::accounts;
+use fh_settings::OrganizationCreation;
 
 use super::path::UserPath;
 use super::table::{Route, get};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::config::OrganizationCreation;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Names of accounts.

@@ -28,13 +28,13 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
+use fh_access::ApiError;
 use fh_persistence::database::Database;
 use fh_shares::{Holders, Share, Shares};
 use http::Method;
 
 use super::caller::{Again, DecidedSlot};
 use crate::answer::is_stale;
-use crate::error::ApiError;
 use crate::peer::{self, Peer};
 use crate::state::AppState;
 

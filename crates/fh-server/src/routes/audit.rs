@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{AuditEvent, AuditList, FlakeName, FlakePattern};
 use fh_persistence::database::audit_log::{self, Filter};
 use fh_persistence::database::{Timestamp, organizations};
@@ -17,9 +19,7 @@ use super::actions::{self, DENIED};
 use super::credentials;
 use super::path::Query;
 use super::table::{Route, get};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// How many events are answered where nothing is said.

@@ -14,6 +14,8 @@ use std::str::FromStr as _;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
+use fh_access::ApiError;
+use fh_access::{Caller, Scope};
 use fh_api::NixCacheInfo;
 use fh_nix::{DrvOutput, NarHash, StorePath, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
@@ -21,9 +23,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::table::{Asks, Errors, NamedPart, Route, get};
 use super::{listing, log, nar, realisation};
-use crate::access::{Caller, Scope};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::even::Absence;
 use crate::lookup::NAR_SUFFIX;
 use crate::state::AppState;

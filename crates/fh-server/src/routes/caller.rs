@@ -4,17 +4,17 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
+use fh_access::Caller;
+use fh_access::Source;
+use fh_access::denials::ActorSlot;
+use fh_access::limits::Origin;
 use fh_persistence::database::Decided;
 use fh_shares::{self as shares, Holders};
 use http::request::Parts;
 
 use super::credentials;
-use crate::access::Caller;
 use crate::answer::{Answer, Failed};
-use crate::denials::ActorSlot;
-use crate::limits::Origin;
 use crate::peer::{self, Peer};
-use crate::source::Source;
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
 

@@ -4,11 +4,10 @@
 //! Nix sends, from a netrc). Schemes are compared without regard to case (RFC 9110, section 11.1).
 
 use data_encoding::BASE64;
+use fh_access::Shown;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
-
-use crate::access::Shown;
 
 /// The longest header value that is looked at, in bytes: the longest identity and a long login, in base64.
 const MAX_HEADER: usize = 24 << 10;

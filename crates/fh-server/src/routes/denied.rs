@@ -8,6 +8,8 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use fh_access::denials::ActorSlot;
+use fh_access::request_id;
 use fh_api::text::{WITHHELD, holds_token, is_unprintable};
 use fh_persistence::database::audit::Denial;
 use fh_persistence::database::now;
@@ -16,9 +18,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::actions;
-use crate::denials::ActorSlot;
 use crate::peer::{self, Peer};
-use crate::request_id::request_id;
 use crate::state::AppState;
 
 /// The longest name of an address that is noted, in characters.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use fh_access::workload::default_organization;
 use fh_api::Discovery;
 use fh_auth::Jwk;
 use fh_persistence::clock;
@@ -13,7 +14,6 @@ use utoipa::ToSchema;
 use super::table::{Route, get};
 use crate::answer::Answer;
 use crate::state::AppState;
-use crate::workload::default_organization;
 
 /// How long the key set may be kept, with room for a rotation of the token key.
 const KEY_SET_CACHING: &str = "public, max-age=300";

@@ -6,6 +6,10 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use fh_access::ApiError;
+use fh_access::Source;
+use fh_access::request_id;
+use fh_access::workload::{Admission, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved};
 use fh_api::oauth::{
     ACCESS_TOKEN_TYPE, AWS_TOKEN_TYPE, ExchangeAnswer, ExchangeRequest, ID_TOKEN_TYPE,
     JWT_TOKEN_TYPE, NonceAnswer, OAuthErrorBody, TOKEN_EXCHANGE,
@@ -29,11 +33,7 @@ use super::json::read;
 use super::table::{Errors, Route, post};
 use crate::answer::{Answer, Failed};
 use crate::bootstrap::sign;
-use crate::error::ApiError;
-use crate::request_id::request_id;
-use crate::source::Source;
 use crate::state::AppState;
-use crate::workload::{Admission, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved};
 
 /// The largest body, in bytes: an identity, encoded once more.
 const MAX_BODY: u64 = 32 << 10;

@@ -4,6 +4,8 @@ use std::str::FromStr as _;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::{Caller, Scope};
 use fh_api::{
     CreateFlake, FlakeInfo, FlakeList, FlakeName, FlakePattern, MAX_LISTED_PATHS, PathList,
     Permission, Role, UpdateFlake, Visibility,
@@ -20,9 +22,7 @@ use super::json::json_body;
 use super::path::{FlakePath, Query};
 use super::table::{Asks, Route, delete, get, patch, post};
 use super::text::line;
-use crate::access::{Caller, Scope};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::even;
 use crate::state::AppState;
 

@@ -8,6 +8,8 @@ use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::{Caller, Principal};
 use fh_api::{FlakePattern, FollowList, Name, Permission, SetFollows, UserKind};
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::follows::{self, Followed, Follower};
@@ -19,9 +21,7 @@ use utoipa::IntoParams;
 use super::json::json_body;
 use super::path::Query;
 use super::table::{Asks, Route, get, put};
-use crate::access::{Caller, Principal};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// The most entries of one list.

@@ -13,6 +13,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::{Caller, OrganizationRef};
 use fh_api::{CreateGrant, GrantInfo, GrantList, Permission, Role, Subject};
 use fh_persistence::database::audit::{self, Actor, Event};
 use fh_persistence::database::grants::{self, Grant, SubjectId, Target};
@@ -26,9 +28,7 @@ use super::json::json_body;
 use super::named;
 use super::path::{FlakeGrantPath, FlakePath, OrganizationGrantPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
-use crate::access::{Caller, OrganizationRef};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Grants.

@@ -10,6 +10,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::{Caller, Principal};
 use fh_api::{
     AcceptInvitation, InvitationInfo, InvitationList, Name, OrganizationRole, Permission, UserKind,
 };
@@ -28,9 +30,7 @@ use utoipa::IntoParams;
 use super::json::json_body;
 use super::path::{OrganizationPath, Query};
 use super::table::{Route, delete, get, put};
-use crate::access::{Caller, Principal};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Invitations.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use bytes::Bytes;
+use fh_access::ApiError;
 use fh_api::Object;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body as _;
@@ -18,7 +19,6 @@ use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use super::again::Terms;
-use crate::error::ApiError;
 use crate::listen::{Pieces, body_failure};
 
 /// Bodies above this many bytes are parsed on a thread where that keeps nobody waiting.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::{Buf as _, Bytes};
+use fh_access::ApiError;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY,
     X_CONTENT_TYPE_OPTIONS,
@@ -21,7 +22,6 @@ use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::nar::matches_any;
-use crate::error::ApiError;
 
 /// Bytes that are read or decompressed at once.
 const CHUNK: u64 = 256 << 10;

@@ -1,11 +1,11 @@
 //! `GET /<hash>.ls`: what is in a path's NAR, as JSON. See [`crate::listing`].
 
 use axum::response::Response;
+use fh_access::ApiError;
 use fh_persistence::database::nars::Nar;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::kept::{Answering, Content, Kept};
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Answers a request for the listing of a NAR that the caller may read.

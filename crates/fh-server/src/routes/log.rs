@@ -4,12 +4,12 @@
 //! so that a `?` in it begins a query; 2.34 escapes a `+` and does the same with a `?`.
 
 use axum::response::Response;
+use fh_access::ApiError;
 use fh_nix::StorePath;
 use fh_persistence::database::logs::Log;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::kept::{Answering, Content, Kept};
-use crate::error::ApiError;
 
 /// The derivation that an address names, below `/log/`.
 pub(super) fn derivation(path: &str, query: Option<&str>) -> Option<StorePath> {

@@ -10,6 +10,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::{Caller, OrganizationRef};
 use fh_api::{MemberInfo, MemberList, OrganizationRole, Permission, SetMember};
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::grants::{self, SubjectId};
@@ -24,9 +26,7 @@ use super::json::json_body;
 use super::named;
 use super::path::{MemberPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
-use crate::access::{Caller, OrganizationRef};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Members.

@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use fh_access::Caller;
 
 use super::table::{Route, get};
-use crate::access::Caller;
 use crate::answer::Answer;
 use crate::state::AppState;
 use crate::telemetry::rendered;

@@ -1,7 +1,7 @@
 //! The routes, by noun. Here stands which handler answers which address.
 //!
-//! Invariants: every handler that is not public takes a [`crate::access::Caller`] and asks it before
-//! it reads a body or the database, and hands [`crate::access::Caller::decided`] to what it writes;
+//! Invariants: every handler that is not public takes a [`fh_access::Caller`] and asks it before
+//! it reads a body or the database, and hands [`fh_access::Caller::decided`] to what it writes;
 //! what is not routed is 404, constant to the byte.
 
 mod access;
@@ -62,12 +62,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use fh_access::ApiError;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 
 use self::table::{Group, Route, get};
 use crate::answer::Failed;
-use crate::error::ApiError;
 use crate::even::Absence;
 use crate::state::AppState;
 

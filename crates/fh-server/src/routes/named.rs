@@ -3,13 +3,12 @@
 //! Whoever administers a flake or an organisation must be able to tell a wrong name from a right one,
 //! so which names there are is no secret from them. Callers are authorised before.
 
+use fh_access::ApiError;
+use fh_access::OrganizationRef;
 use fh_api::Name;
 use fh_persistence::database::accounts::{self, Account};
 use fh_persistence::database::teams::{self, Team};
 use fh_sql::Read;
-
-use crate::access::OrganizationRef;
-use crate::error::ApiError;
 
 /// The account of that name.
 ///

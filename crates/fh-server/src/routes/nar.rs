@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
+use fh_access::ApiError;
 use fh_persistence::database::nars::Nar;
 use fh_persistence::storage::{OpenObject, StorageError};
 use http::header::{
@@ -16,7 +17,6 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::file_body::FileBody;
-use crate::error::ApiError;
 use crate::integrity::{Damage, Integrity, Opened};
 use crate::state::AppState;
 

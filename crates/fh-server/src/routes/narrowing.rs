@@ -3,14 +3,14 @@
 //!
 //! What is found out of paths is told at the next of [steps](even::stepped), so that the time does not say what is hidden.
 
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::CreateToken;
 use fh_auth::{Narrowing, PathSet, TokenScope};
 use fh_nix::{PublicKey, StorePath};
 use fh_persistence::database::{DatabaseError, path_sets};
 use fh_sql::Tx;
 
-use crate::access::Caller;
-use crate::error::ApiError;
 use crate::even;
 use crate::lookup::closures::MOST;
 use crate::signatures::few_of_a_name;

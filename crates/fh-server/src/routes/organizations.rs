@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{
     CreateOrganization, FlakePattern, Name, NameKind, OrganizationInfo, OrganizationList,
     OrganizationRole, Permission, PushRule, RenewalRule, UpdateOrganization,
@@ -10,6 +12,7 @@ use fh_nix::PublicKey;
 use fh_persistence::database::accounts::Account;
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::{contests, members, organizations};
+use fh_settings::OrganizationCreation;
 use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
@@ -20,10 +23,7 @@ use super::path::OrganizationPath;
 use super::reserved_names;
 use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::config::OrganizationCreation;
-use crate::error::ApiError;
 use crate::signatures::few_of_a_name;
 use crate::state::AppState;
 

@@ -5,6 +5,7 @@
 //! of its fields stands in it.
 
 use axum::extract::{FromRequestParts, Path};
+use fh_access::ApiError;
 use fh_api::{Name, NameKind, Subject};
 use http::request::Parts;
 use serde::Deserialize;
@@ -14,7 +15,6 @@ use uuid::Uuid;
 
 use super::table::{Argument, Taken};
 use crate::answer::{Answer, Failed};
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// `{org}/{project}` in an address, decoded and otherwise as it came.

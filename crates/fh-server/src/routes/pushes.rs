@@ -10,6 +10,9 @@ use std::future::Future;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use fh_access::ApiError;
+use fh_access::within_this_request;
+use fh_access::{Caller, FlakeRef};
 use fh_api::{
     BatchAnswer, CommitSummary, NAR_BATCH_MEDIA_TYPE, PartAnswer, Permission, PushPlan,
     PushRequest, Role,
@@ -24,11 +27,8 @@ use super::again::Terms;
 use super::json::plan_body;
 use super::path::{FlakePath, PartPath, PushPath};
 use super::table::{Route, delete, post, put};
-use crate::access::{Caller, FlakeRef};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::receive::BodyReader;
-use crate::request_id::within_this_request;
 use crate::state::AppState;
 
 /// Pushes.

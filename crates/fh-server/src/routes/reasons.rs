@@ -3,13 +3,12 @@
 //! Each fact is asked about by itself, as if it were all that somebody holds: so what stands here is
 //! what [`Holdings`] makes of it, and there is no second copy of the rules.
 
+use fh_access::{Caller, FlakeEntry};
 use fh_api::{AccessReason, Name, OrganizationRole, Role, Subject, Visibility};
 use fh_auth::{FlakeFacts, Follows, Holdings, Named};
 use fh_persistence::database::explain::{self, HeldGrant, PolicyGrant};
 use fh_persistence::database::{DatabaseError, grants::Target};
 use fh_sql::Read;
-
-use crate::access::{Caller, FlakeEntry};
 
 /// The most accounts that are named for one reason where a path is explained.
 const MAX_USERS: usize = 100;

@@ -9,6 +9,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{
     FlakeInfo, Name, NameKind, OrganizationInfo, Permission, Rename, Role, UserInfo, UserKind,
 };
@@ -16,6 +18,7 @@ use fh_auth::FlakeFacts;
 use fh_persistence::database::accounts::{self, Account};
 use fh_persistence::database::audit::{self, Actor, Event};
 use fh_persistence::database::{AccessChange, flakes, organizations, renames};
+use fh_settings::OrganizationCreation;
 use fh_sql::Read;
 use serde_json::json;
 
@@ -23,10 +26,7 @@ use super::json::json_body;
 use super::path::{FlakePath, MemberPath, OrganizationPath, UserPath};
 use super::reserved_names;
 use super::table::{Route, post};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::config::OrganizationCreation;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// The most former names of one thing: nobody reserves names without end.

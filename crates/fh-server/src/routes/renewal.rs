@@ -18,6 +18,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::duration::in_words;
 use fh_api::{FlakePattern, MintedToken, Name, RenewalRule, UserKind};
 use fh_auth::renewal::{self, RenewalError, RenewalFacts, RenewalLimits};
@@ -25,6 +27,7 @@ use fh_persistence::database::accounts::{self, Account};
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::tokens::{self, NewToken, RenewalTerms, Token};
 use fh_persistence::database::{DatabaseError, Timestamp, now, organizations};
+use fh_settings::TokenSettings;
 use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
@@ -32,10 +35,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::token_rules::{asking, minted, room_for_one_more};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::config::TokenSettings;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// The most renewals of one login that are good at a time: a token that only reads does not use up all tokens that its

@@ -3,6 +3,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{
     FlakeName, FormerFlakeName, FormerFlakeNameList, Name, NameKind, POLICY_ACCOUNT_PREFIX,
     ReservedNameList,
@@ -15,9 +17,7 @@ use serde_json::json;
 
 use super::path::{FlakePath, OrganizationPath, ReservedNamePath};
 use super::table::{Route, delete, get};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Names that were given up.

@@ -10,6 +10,8 @@ use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{RevokedToken, TokenRevocation};
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::lineage::{self, Branch, Lineage};
@@ -23,9 +25,7 @@ use uuid::Uuid;
 
 use super::path::{IdPath, Query};
 use super::token_rules::{deals_with, descendants_of_caller};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// The most tokens for others that an event of the audit log names; the others it counts. Whoever revokes one token

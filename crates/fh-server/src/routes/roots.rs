@@ -3,6 +3,9 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::workload::Reach;
+use fh_access::{Caller, OrganizationRef};
 use fh_api::{ForgeRoot, OwnRoot, RootInfo, RootList};
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::roots;
@@ -14,11 +17,8 @@ use utoipa::IntoParams;
 use super::json::json_body;
 use super::path::{OrganizationPath, Query};
 use super::table::{Route, delete, get, post};
-use crate::access::{Caller, OrganizationRef};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
-use crate::workload::Reach;
 
 /// The most roots of an organisation, asked for or owned.
 const MAX_ROOTS: i64 = 50;

@@ -15,6 +15,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{MAX_LISTED_TOKENS, MintedToken, Permission, RevokedToken, RotateToken, RotatedToken};
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::lineage;
@@ -30,9 +32,7 @@ use super::revocation::told;
 use super::token_rules::{
     asking, descendants_of_caller, lifetime, may_replace, minted, minting_token, room_for_one_more,
 };
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// `POST /api/v1/tokens/{id}/rotate`.

@@ -3,6 +3,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{CreateServiceAccount, NameKind, UserInfo, UserList};
 use fh_persistence::database::accounts::{self, Account};
 use fh_persistence::database::audit::{self, Event};
@@ -14,9 +16,7 @@ use super::named;
 use super::path::{MemberPath, OrganizationPath};
 use super::reserved_names;
 use super::table::{Route, delete, get, post};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Service accounts.

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::Caller;
+use fh_access::keys::{KeyNames, SigningKeys, ensure, public_half, rotate as rotate_keys};
 use fh_api::{KeyInfo, KeyList, Name, RotateKeys, Signing};
 use fh_persistence::database::audit::{self, Actor, Event};
 use fh_persistence::database::keys::{self, KeyOwner, KeyState, StoredKey};
@@ -15,10 +18,7 @@ use serde_json::json;
 use super::json::optional_json_body;
 use super::path::OrganizationPath;
 use super::table::{Asks, Route, get, post};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::error::ApiError;
-use crate::keys::{KeyNames, SigningKeys, ensure, public_half, rotate as rotate_keys};
 use crate::state::AppState;
 
 /// The signing keys.

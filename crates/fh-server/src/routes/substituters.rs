@@ -11,6 +11,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::ApiError;
+use fh_access::{Address, Caller};
 use fh_api::{Signing, SigningKeyInfo, Standing, SubstituterInfo, SubstituterList, UserKind};
 use fh_persistence::database::organizations;
 use fh_sql::Read;
@@ -19,9 +21,7 @@ use utoipa::IntoParams;
 
 use super::path::Query;
 use super::table::{Asks, Route, get};
-use crate::access::{Address, Caller};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Organisations that may be asked for at once.

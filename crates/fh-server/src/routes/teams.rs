@@ -5,6 +5,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::{Caller, OrganizationRef};
 use fh_api::{CreateTeam, TeamDetails, TeamInfo, TeamList, TeamMemberInfo};
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::grants::{self, SubjectId};
@@ -18,9 +20,7 @@ use super::json::json_body;
 use super::named;
 use super::path::{OrganizationPath, TeamMemberPath, TeamPath};
 use super::table::{Route, delete, get, post, put};
-use crate::access::{Caller, OrganizationRef};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Teams.

@@ -1,8 +1,7 @@
 //! Free text that people give to things.
 
+use fh_access::ApiError;
 use fh_api::text::MAX_LINE;
-
-use crate::error::ApiError;
 
 /// A line for people: trimmed, none where it is empty.
 ///

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use fh_access::ApiError;
+use fh_access::{Caller, Principal};
 use fh_api::duration::in_words;
 use fh_api::{FlakePattern, MintedToken, Name, Permission};
 use fh_persistence::database::accounts::Account;
@@ -10,9 +12,7 @@ use fh_persistence::database::{lineage, now};
 use fh_sql::Read;
 use uuid::Uuid;
 
-use crate::access::{Caller, Principal};
 use crate::bootstrap::sign;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// A token that was just made, with its text.

@@ -8,6 +8,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::{Caller, Principal};
 use fh_api::{
     CreateToken, FlakePattern, MintedToken, Name, Permission, RotateToken, RotatedToken, TokenInfo,
     TokenList, TokenRevocation,
@@ -17,6 +19,7 @@ use fh_persistence::database::accounts::{self, Account};
 use fh_persistence::database::audit::{self, Event};
 use fh_persistence::database::tokens::{self, NewToken, Token};
 use fh_persistence::database::{Timestamp, now};
+use fh_settings::TokenSettings;
 use fh_sql::Read;
 use http::StatusCode;
 use serde::Deserialize;
@@ -33,10 +36,7 @@ use super::token_rules::{
     room_for_one_more,
 };
 use super::{renewal, revocation, rotation};
-use crate::access::{Caller, Principal};
 use crate::answer::Answer;
-use crate::config::TokenSettings;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Tokens.

@@ -6,6 +6,9 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::workload::{Refusal, examine};
+use fh_access::{Caller, OrganizationRef, Principal};
 use fh_api::{
     Name, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo, TrustPolicyList, TrustTest,
 };
@@ -21,11 +24,8 @@ use serde_json::{Value, json};
 use super::json::json_body;
 use super::path::{OrganizationPath, TrustPath};
 use super::table::{Route, delete, get, post, put};
-use crate::access::{Caller, OrganizationRef, Principal};
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
-use crate::workload::{Refusal, examine};
 
 /// The most policies of an organisation.
 const MAX_POLICIES: i64 = 100;

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_access::ApiError;
+use fh_access::Caller;
 use fh_api::{CreateUser, NameKind, UpdateUser, UserInfo, UserList};
 use fh_persistence::database::accounts::{self, Account};
 use fh_persistence::database::audit::{self, Event};
@@ -12,9 +14,7 @@ use super::json::json_body;
 use super::path::UserPath;
 use super::reserved_names;
 use super::table::{Route, get, patch, post};
-use crate::access::Caller;
 use crate::answer::Answer;
-use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Accounts.

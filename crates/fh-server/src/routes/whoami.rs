@@ -2,12 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use fh_access::Caller;
 use fh_api::Whoami;
 use fh_persistence::database::tokens::texts;
 
 use super::renewal;
 use super::table::{Route, get};
-use crate::access::Caller;
 use crate::answer::Answer;
 use crate::state::AppState;
 

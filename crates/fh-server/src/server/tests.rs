@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::*;
 
 fn settings(directory: &TempDir) -> Settings {
-    crate::config::ephemeral(&directory.path().join("data")).unwrap()
+    fh_settings::ephemeral(&directory.path().join("data")).unwrap()
 }
 
 fn address(server: &RunningServer) -> std::net::SocketAddr {

@@ -5,13 +5,12 @@
 
 use std::fmt;
 
+use fh_access::request_id;
+use fh_settings::LogFormat;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
-
-use crate::config::LogFormat;
-use crate::request_id::request_id;
 
 /// Adds the field `request_id` to what another format writes of an event, where a request is being handled.
 ///

@@ -44,9 +44,9 @@ pub(crate) use self::metrics::{CacheAnswer, CacheRoute, Metrics};
 pub(crate) use self::record::{PrincipalSlot, Traffic};
 use self::record::{Record, RecordedBody, known_method, readable, readable_path};
 use crate::answer::Failed;
-use crate::error::ApiError;
 use crate::peer::{Peer, Proxies};
-use crate::request_id::within_request;
+use fh_access::ApiError;
+use fh_access::within_request;
 use fh_persistence::clock;
 use fh_shares::for_somebody;
 

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::routing::post;
+use fh_access::within_this_request;
+use fh_settings::{LogFormat, ProxyHeader};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -12,8 +14,6 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::format;
 
 use super::*;
-use crate::config::{LogFormat, ProxyHeader};
-use crate::request_id::within_this_request;
 
 /// Log lines of one test.
 #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use fh_server::config::TlsFiles;
+use fh_settings::TlsFiles;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, date_time_ymd,

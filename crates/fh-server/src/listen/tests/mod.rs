@@ -14,13 +14,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use fh_settings::Settings;
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{BoundAddress, Certificates, Service, Serving, Sockets, body_failure};
-use crate::config::Settings;
 use crate::peer::Proxies;
 use crate::telemetry::Metrics;
 
@@ -39,7 +39,7 @@ struct Listening {
 
 /// Short limits, so that tests are; long enough for a busy machine.
 fn settings(directory: &TempDir) -> Settings {
-    let mut settings = crate::config::ephemeral(directory.path()).unwrap();
+    let mut settings = fh_settings::ephemeral(directory.path()).unwrap();
     settings.timeouts.header = Duration::from_millis(600);
     settings.timeouts.idle = Duration::from_millis(1500);
     settings.timeouts.stall = Duration::from_millis(800);

@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use fh_settings::ListenAddress;
+
 use super::*;
-use crate::config::ListenAddress;
 use crate::listen::{InheritedSocket, ListenError, probe};
 
 fn unix(path: &Path) -> ListenAddress {

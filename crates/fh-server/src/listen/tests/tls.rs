@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use fh_settings::TlsFiles;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 
 use super::*;
-use crate::config::TlsFiles;
 use crate::listen::{ListenError, load_pair};
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);

@@ -21,12 +21,12 @@ use fh_api::{
 };
 use fh_nix::{NarHash, NarInfo, PathInfo, SecretKey, StoreDir};
 use fh_persistence::database::Decided;
+use fh_settings::Settings;
 use http::{Method, Request};
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::config::Settings;
 use crate::testing::{Answer, TestServer};
 
 /// Bytes of a part in these tests, uncompressed.

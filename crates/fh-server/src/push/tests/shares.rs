@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use fh_access::ApiError;
 use fh_api::PushPlan;
 use fh_shares::Holders;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -14,7 +15,6 @@ use serde_json::json;
 
 use super::{Item, Scene, batch_body, noise, request};
 use crate::collect::collect;
-use crate::error::ApiError;
 use crate::peer::Peer;
 
 /// A body that never comes, and counts itself once somebody asks for it.
@@ -256,7 +256,7 @@ async fn holders(scene: &Scene, token: &str) -> Holders {
     let access = scene.server.state.access();
     let caller = access.authenticate(
         crate::routes::credentials::token(&headers),
-        crate::source::Source::default(),
+        fh_access::Source::default(),
     );
     caller.await.unwrap().holders()
 }

@@ -2,12 +2,12 @@
 //! are parsed, with the types that they are parsed to, and no others.
 
 use axum::extract::{Request, State};
+use fh_access::Caller;
+use fh_access::Source;
 use http::HeaderMap;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
-use crate::access::Caller;
-use crate::source::Source;
 use crate::state::AppState;
 
 /// What one argument, or all of them, take out of a request.

@@ -4,9 +4,9 @@ use fh_api::{
     AuditList, GrantInfo, GrantList, InvitationInfo, InvitationList, MemberInfo, MemberList,
     OrganizationList, OrganizationRole, UserInfo,
 };
+use fh_settings::OrganizationCreation;
 use serde_json::{Value, json};
 
-use crate::config::OrganizationCreation;
 use crate::push::tests::{Item, Scene};
 use crate::testing::TestServer;
 

@@ -6,11 +6,11 @@ use fh_api::{
     FlakeInfo, FlakePattern, FollowList, GrantInfo, MintedToken, OrganizationInfo, TrustPolicyInfo,
     UserInfo, Whoami,
 };
+use fh_settings::{OrganizationCreation, Settings};
 use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::config::{OrganizationCreation, Settings};
 use crate::testing::TestServer;
 
 const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use fh_api::{MintedToken, OrganizationInfo, RenewalRule, TokenList, Whoami};
 use fh_persistence::database::{DatabaseError, Decided};
+use fh_settings::Settings;
 use serde_json::{Value, json};
 use time::{Duration as Days, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::config::Settings;
 use crate::push::tests::{Item, Scene};
 use crate::testing::{Answer, TestServer};
 

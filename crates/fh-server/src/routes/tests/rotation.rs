@@ -1,11 +1,11 @@
 //! Rotating tokens: how many there are, how long they last, and what is told.
 
 use fh_api::{MAX_LISTED_TOKENS, MintedToken, RotatedToken, TokenList};
+use fh_settings::Settings;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::config::Settings;
 use crate::testing::{Answer, TestServer};
 
 const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];

@@ -126,7 +126,7 @@ async fn managing_the_server_is_not_reading() {
         .access()
         .authenticate(
             crate::routes::credentials::token(&headers),
-            crate::source::Source::default(),
+            fh_access::Source::default(),
         )
         .await
         .unwrap();

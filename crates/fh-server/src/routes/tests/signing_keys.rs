@@ -5,6 +5,7 @@ mod per_organization;
 use std::time::Duration;
 
 use axum::body::Body;
+use fh_access::keys::KeyNames;
 use fh_api::{Discovery, KeyList, Signing};
 use fh_nix::PublicKey;
 use fh_persistence::database::Decided;
@@ -13,7 +14,6 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::keys::KeyNames;
 use crate::testing::TestServer;
 
 /// The keys as told, `state name`.
@@ -315,7 +315,7 @@ async fn what_another_process_has_rotated_is_noticed() {
     let mut connection = fh_sql::Connection::existing(&path).unwrap().unwrap();
     let names = KeyNames::new(None, "cache.example.org");
     let tx = connection.write().unwrap();
-    let rotated = crate::keys::rotate(&tx, KeyOwner::Server, &names).unwrap();
+    let rotated = fh_access::keys::rotate(&tx, KeyOwner::Server, &names).unwrap();
     tx.commit().unwrap();
     assert!(server.state.database().notice_others().await.unwrap());
     server.state.reload_keys().await.unwrap();

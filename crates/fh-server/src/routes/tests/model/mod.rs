@@ -19,12 +19,12 @@ use fh_persistence::database::Decided;
 use fh_persistence::database::nars::{self, Stored};
 use fh_persistence::database::slices;
 use fh_persistence::storage::Checksum;
+use fh_settings::Settings;
 use serde_json::{Value, json};
 
 use self::reference::{
     Model, On, PERMISSIONS, Path, ROLES, Reach, Token, VISIBILITIES, Whom, organization_of,
 };
-use crate::config::Settings;
 use crate::testing::TestServer;
 
 const USERS: usize = 4;

@@ -502,7 +502,7 @@ impl Maze<'_> {
 /// it was made with gets at some address.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_child_reads_what_its_parent_does_not() {
-    let adjust = |settings: &mut crate::config::Settings| settings.limits.tokens = 1_000_000;
+    let adjust = |settings: &mut fh_settings::Settings| settings.limits.tokens = 1_000_000;
     let server = TestServer::start_with(tempfile::TempDir::new().unwrap(), adjust).await;
     let ann = server.user("ann").await;
     let (mut compared, mut read) = (0, 0);

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::push::tests::{Item, Scene, batch_body, compress, request};
-use crate::workload::tests::issuer::Key;
+use crate::tests::workload::issuer::Key;
 
 const ISSUER: &str = "https://ci.acme.example";
 

@@ -20,7 +20,7 @@ use fh_nix::SecretKey;
 use serde_json::json;
 
 use crate::push::tests::{Item, Scene, request};
-use crate::workload::tests::issuer::Key;
+use crate::tests::workload::issuer::Key;
 
 /// Ann owns `acme`, whose `app` a builder pushes to. Bob and rita are members: bob writes to one flake, and
 /// rita reads all.

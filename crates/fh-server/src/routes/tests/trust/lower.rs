@@ -22,7 +22,7 @@ use super::world::{
 };
 use super::{SLOTS, Seen, histories, many_seeds, usual_seeds};
 use crate::testing::TestServer;
-use crate::workload::tests::issuer::Key;
+use crate::tests::workload::issuer::Key;
 
 const STEPS: usize = 14;
 

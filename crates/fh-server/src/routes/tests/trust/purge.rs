@@ -21,7 +21,7 @@ use super::world::{
 };
 use super::{SLOTS, Seen, histories, many_seeds, usual_seeds};
 use crate::testing::{Answer, TestServer};
-use crate::workload::tests::issuer::Key;
+use crate::tests::workload::issuer::Key;
 
 const STEPS: usize = 12;
 
