@@ -148,7 +148,15 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "fh-api",
         ours: &["fh-nix"],
-        others: Others::Only(&["serde", "serde_json", "time", "utoipa", "uuid"]),
+        others: Others::Only(&[
+            "ipnet",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "time",
+            "utoipa",
+            "uuid",
+        ]),
     },
     Layer {
         name: "fh-nix",
