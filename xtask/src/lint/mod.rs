@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: every check that needs no test run. All run, the quick ones first; then those
 //! that failed are named.
 
+mod dependencies;
 mod documents;
 mod layers;
 mod rooms;
@@ -46,6 +47,11 @@ const CHECKS: &[Check] = &[
         name: "layers",
         about: "arrows between crates point down only",
         run: layers,
+    },
+    Check {
+        name: "dependencies",
+        about: "each one is named by a source of its crate",
+        run: dependencies,
     },
     Check {
         name: "rooms",
@@ -151,6 +157,10 @@ fn documentation() -> Result<Outcome> {
 
 fn layers() -> Result<Outcome> {
     none(&layers::violations(&metadata()?))
+}
+
+fn dependencies() -> Result<Outcome> {
+    none(&dependencies::violations(&metadata()?)?)
 }
 
 fn rooms() -> Result<Outcome> {
