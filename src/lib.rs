@@ -23,6 +23,7 @@ mod output;
 mod settings;
 mod setup;
 mod similar;
+mod site;
 mod stored_token;
 mod terminal;
 mod text;

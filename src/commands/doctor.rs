@@ -33,12 +33,12 @@ use self::finding::{Finding, Outcome};
 use self::meant::{Meant, NOT_REACHED};
 use self::nix::Settings;
 use self::origin::Origins;
-use super::login::{Site, recognise};
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
 use crate::output::human::kind_in_words;
 use crate::setup::daemon::{self, Daemon};
 use crate::setup::keeper::Determinate;
+use crate::site::{Site, recognise};
 
 /// Check whether Nix can substitute from the server, and find what prevents it
 ///

@@ -9,9 +9,9 @@ use secrecy::ExposeSecret as _;
 use super::finding::{Finding, Outcome};
 use super::nix::Settings;
 use super::setup::NETRC_LIMIT;
-use crate::commands::login::Site;
 use crate::context::FoundToken;
 use crate::setup::keeper::{Determinate, Keeper};
+use crate::site::Site;
 
 /// The finding about the netrc that Nix reads, with the command that mends it where a login does not write that file.
 pub(super) fn mended(

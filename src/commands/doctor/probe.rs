@@ -20,9 +20,9 @@ use tokio::process::Command;
 
 use super::finding::{Finding, Outcome};
 use super::{nix, setup};
-use crate::commands::login::Site;
 use crate::context::{Context, FoundToken};
 use crate::setup::daemon::{Daemon, reason, says_error, without_setting};
+use crate::site::Site;
 
 pub(super) const NAME: &str = "substitution";
 

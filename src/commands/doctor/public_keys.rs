@@ -4,8 +4,8 @@ use super::finding::Finding;
 use super::nix::Settings;
 use super::origin::{Edited, Origins};
 use super::setup::{log_in, replaced_list};
-use crate::commands::login::Site;
 use crate::setup::daemon::Daemon;
+use crate::site::Site;
 
 const NAME: &str = "keys";
 

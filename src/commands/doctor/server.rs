@@ -3,9 +3,9 @@
 use fh_client::{Error as ClientError, Reading, ServerUrl, UnreachableCause};
 
 use super::finding::Finding;
-use crate::commands::login::{Site, ask_for_lines, attic_cache};
 use crate::context::{Context, FoundToken, Selected};
 use crate::error::CommandError;
+use crate::site::{Site, ask_for_lines, attic_cache};
 
 /// What a server, or the way to it, did wrong, as a check that failed.
 pub(super) fn from_server(

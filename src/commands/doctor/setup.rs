@@ -13,9 +13,9 @@ use super::finding::Finding;
 use super::nix::Settings;
 use super::origin::{Origins, Place};
 use crate::access::{Obstacle, quoted};
-use crate::commands::login::Site;
 use crate::context::FoundToken;
 use crate::setup::daemon::Daemon;
+use crate::site::Site;
 
 const NETRC: &str = "netrc";
 

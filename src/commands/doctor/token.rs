@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 use super::finding::Finding;
 use super::server::from_server;
 use crate::commands::expiry::Ending;
-use crate::commands::login::{Site, attic_cache};
 use crate::context::{Context, FoundToken, TokenOrigin};
 use crate::error::CommandError;
 use crate::output::human;
+use crate::site::{Site, attic_cache};
 
 const NAME: &str = "token";
 

@@ -6,21 +6,19 @@ use fh_conf::diff::{FileKind, unified};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::check::Identity;
 use super::plan::{Plan, server_argument};
-use super::site::Site;
 use crate::access::quoted;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
 use crate::setup::daemon::Daemon;
-use crate::setup::{Applied, Changes, LEDGER, Machine, Scope};
+use crate::setup::{Applied, Change, Changes, Machine, Scope};
+use crate::site::{self, Identity, Line, Site};
+use crate::text::side_by_side;
 
 /// All that is known after a login.
 #[derive(Debug)]
 pub(super) struct Report {
-    pub(super) scope: Scope,
-    pub(super) daemon: Daemon,
     pub(super) plan: Plan,
     /// What was done; none where it is only shown.
     pub(super) done: Option<Vec<Applied>>,
@@ -59,15 +57,6 @@ fn keyring_row() -> (String, String) {
     ("the system's keyring".to_owned(), "the token".to_owned())
 }
 
-/// A line for each row, with what follows the paths below each other.
-fn side_by_side(rows: &[(String, String)]) -> Vec<String> {
-    let widths = rows.iter().map(|(path, _)| path.chars().count());
-    let width = widths.max().unwrap_or(0);
-    let rows = rows.iter();
-    rows.map(|(path, what)| format!("  {path:<width$}  {what}"))
-        .collect()
-}
-
 /// The differences of all files, secrets hidden.
 pub(crate) fn difference(changes: &Changes) -> String {
     let mut text = String::new();
@@ -78,11 +67,7 @@ pub(crate) fn difference(changes: &Changes) -> String {
         };
         text.push_str(&format!("{what} ({})\n", keyring.server));
     }
-    for change in &changes.files {
-        // How it notes what it has done is nobody's business.
-        if change.kind == LEDGER {
-            continue;
-        }
+    for change in changes.shown() {
         let kind = match change.kind {
             "netrc" => FileKind::Netrc,
             "nix.conf" => FileKind::NixConf,
@@ -266,11 +251,7 @@ impl Report {
             );
         }
         if let Some(skew) = self.site.clock_skew() {
-            let direction = if skew.is_positive() {
-                "ahead of"
-            } else {
-                "behind"
-            };
+            let direction = site::direction(skew);
             warnings.push(format!(
                 "this machine's clock is {} {direction} the server's: tokens may look expired, or not yet valid.",
                 human::elapsed(skew.unsigned_abs())
@@ -286,7 +267,7 @@ impl Report {
                 context.settings.user_name(),
                 self.administrator_command()
             ));
-        } else if self.daemon == Daemon::Silent && self.machine.scope == Scope::User {
+        } else if self.machine.daemon == Daemon::Silent && self.machine.scope == Scope::User {
             warnings.push(format!(
                 "there is a Nix daemon, and this version of Nix does not report whether it trusts {}. If it \
                  does not, it ignores your nix.conf and netrc; then an administrator has to run:\n\
@@ -304,12 +285,8 @@ impl Report {
                 self.administrator_command()
             ));
         }
-        let files = &self.plan.changes.files;
-        if self.machine.scope == Scope::System
-            && files
-                .iter()
-                .any(|change| change.kind == "nix.conf" && change.is_new())
-        {
+        let is_new_conf = |change: &Change| change.kind == "nix.conf" && change.is_new();
+        if self.machine.scope == Scope::System && self.plan.changes.files.iter().any(is_new_conf) {
             let restart = if cfg!(target_os = "macos") {
                 "launchctl kickstart -k system/org.nixos.nix-daemon"
             } else {
@@ -324,12 +301,8 @@ impl Report {
 
     /// The one command that sets up the machine for everybody.
     fn administrator_command(&self) -> String {
-        let token = self
-            .plan
-            .changes
-            .files
-            .iter()
-            .find(|change| change.kind == "token" && change.after.is_some());
+        let mut files = self.plan.changes.files.iter();
+        let token = files.find(|change| change.kind == "token" && change.after.is_some());
         let mut command = format!(
             "sudo {} login --scope system --server {}",
             program(),
@@ -339,7 +312,8 @@ impl Report {
             Reading::Usual => {}
             Reading::Root => command.push_str(" --root"),
             Reading::Organizations(names) => {
-                command.push_str(&format!(" --organizations {}", listed(names)));
+                let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+                command.push_str(&format!(" --organizations {}", names.join(",")));
             }
         }
         if let Some(file) = token {
@@ -349,29 +323,24 @@ impl Report {
     }
 
     fn print_json(&self, warnings: &[String], context: &Context) -> Result<(), CommandError> {
-        let files: Vec<_> = self
-            .plan
-            .changes
-            .files
-            .iter()
-            .filter(|change| change.kind != LEDGER)
-            .map(|change| {
-                json!({
-                    "kind": change.kind,
-                    "path": change.path.to_string_lossy(),
-                    "changes": change.what,
-                    "mode_before": change.tightened_from().map(|mode| format!("{mode:03o}")),
-                    "mode_kept": change.kept_for_group().map(|mode| format!("{mode:03o}")),
-                })
+        let mode = |mode: u32| format!("{mode:03o}");
+        let file = |change: &Change| {
+            json!({
+                "kind": change.kind,
+                "path": change.path.to_string_lossy(),
+                "changes": change.what,
+                "mode_before": change.tightened_from().map(mode),
+                "mode_kept": change.kept_for_group().map(mode),
             })
-            .collect();
+        };
+        let files: Vec<_> = self.plan.changes.shown().map(file).collect();
         let needs_administrator =
             self.plan.needs_administrator || self.plan.netrc_of_machine.is_some();
         let administrator = needs_administrator.then(|| self.administrator_command());
         context.output.json(&json!({
             "server": self.site.server.as_str(),
             "kind": self.site.kind.as_str(),
-            "scope": self.scope.as_str(),
+            "scope": self.machine.scope.as_str(),
             "substituter": self.site.substituter.as_ref().map(fh_client::ServerUrl::as_str),
             "substituters": substituters(&self.site),
             "public_keys": self.site.public_keys,
@@ -389,29 +358,18 @@ impl Report {
 
 /// What Nix reads from, for programs.
 fn substituters(site: &Site) -> Vec<serde_json::Value> {
-    match &site.lines {
-        None => site
-            .substituters()
-            .into_iter()
-            .map(|url| json!({ "url": url.as_str() }))
-            .collect(),
-        Some(lines) => lines
-            .iter()
-            .map(|line| {
-                json!({
-                    "url": line.url.as_str(),
-                    "organization": line.organization,
-                    "standing": line.standing,
-                })
-            })
-            .collect(),
-    }
-}
-
-/// Names as an option takes them.
-fn listed(names: &[Name]) -> String {
-    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
-    names.join(",")
+    let Some(lines) = &site.lines else {
+        let whole = site.substituter.iter();
+        return whole.map(|url| json!({ "url": url.as_str() })).collect();
+    };
+    let of_line = |line: &Line| {
+        json!({
+            "url": line.url.as_str(),
+            "organization": line.organization,
+            "standing": line.standing,
+        })
+    };
+    lines.iter().map(of_line).collect()
 }
 
 /// How to call this program from root's shell, whose search path is another.

@@ -14,11 +14,11 @@ use fh_client::{ServerKind, ServerUrl};
 use fh_conf::netrc;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::site::Site;
 use crate::arguments::words;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::settings::WorkloadChoice;
+use crate::site::Site;
 
 /// The options that let a workload log in as itself.
 #[derive(Debug, Args)]

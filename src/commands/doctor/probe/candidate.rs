@@ -4,9 +4,9 @@ use fh_api::PathSummary;
 use fh_client::Client;
 use fh_nix::{StoreDir, StorePath};
 
-use crate::commands::login::Site;
 use crate::context::{Context, FoundToken};
 use crate::error::CommandError;
+use crate::site::Site;
 
 /// Flakes that are looked at for a path to try, those first that were pushed to last.
 const FLAKES: usize = 5;

@@ -6,8 +6,9 @@ use fh_conf::ledger::Standing;
 use fh_conf::netrc::{Change as NetrcChange, Netrc, is_login};
 use secrecy::ExposeSecret as _;
 
-use super::{Renewed, Work};
+use super::Work;
 use crate::error::CommandError;
+use crate::setup::renewal::Renewed;
 use crate::setup::{Change, Privacy};
 
 impl Work<'_> {
