@@ -32,6 +32,7 @@ use time::OffsetDateTime;
 
 use crate::certificates;
 use crate::commands::login::asked::Asked;
+use crate::commands::login::check::Login;
 use crate::commands::login::report::Report;
 use crate::commands::login::workload::Granted;
 use crate::context::{Context, Selected, TokenOrigin};
@@ -199,14 +200,6 @@ async fn ask_for_server(context: &Context) -> Result<Selected, CommandError> {
         "" => Ok(Selected::FlakeHub(context.flakehub()?)),
         server => context.named_server(server, "the answer"),
     }
-}
-
-/// A token, and whose it is.
-struct Login {
-    token: SecretString,
-    identity: Identity,
-    /// What there is to know of it.
-    warning: Option<String>,
 }
 
 /// The token that was given, is stored or is exchanged for a workload's identity, once the server has accepted it.

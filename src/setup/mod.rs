@@ -20,6 +20,7 @@ pub(crate) mod removal;
 pub(crate) mod renewal;
 
 pub(crate) use changes::{Applied, Change, Changes, KeyringChange, Privacy};
+#[cfg(test)]
 pub(crate) use files::Files;
 pub(crate) use ledger::{ledger_change, ledger_of, noted};
 pub(crate) use lock::hold;

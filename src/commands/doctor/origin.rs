@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use fh_conf::Error;
 use fh_conf::nix_conf::{NixConf, VARIABLE, read_include};
 
-use super::finding::Finding;
+use super::finding::{Check, Finding};
 use crate::access::{Denied, Obstacle, quoted};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
 use crate::setup::keeper::is_generated;
 
-const NAME: &str = "nix.conf";
+pub(super) const NAME: Check = Check("nix.conf");
 
 /// What the files and NIX_CONFIG say.
 pub(super) struct Origins {
@@ -121,7 +121,7 @@ impl Origins {
     pub(super) fn read(context: &Context) -> Result<Self, Finding> {
         let directories = context.settings.directories();
         let roots = directories
-            .map_err(|error| Finding::from_error(NAME, &error, "correct the variable"))?
+            .map_err(|error| NAME.of_error(&error, "correct the variable"))?
             .nix_confs();
         let variable = context.settings.nix_config();
         Self::parse(&roots, variable.map(OsStrExt::as_bytes)).map_err(|error| refused(&error))
@@ -179,7 +179,7 @@ impl Origins {
             let found = Obstacle::on_the_way_to(path)?;
             let about = format!("{found}: Nix leaves it out");
             match (&found, found.command()) {
-                (Obstacle::Mode { .. }, Some(fix)) => Some(Finding::failed(NAME, about, fix)),
+                (Obstacle::Mode { .. }, Some(fix)) => Some(NAME.failed(about, fix)),
                 // It can be read: it is no file.
                 (
                     Obstacle::Foreign {
@@ -191,11 +191,11 @@ impl Origins {
                 // Nix that root runs, such as a daemon, reads it all the same.
                 (Obstacle::Foreign { .. }, _) => {
                     let fix = format!("sudo chmod a+r {}   unless it holds secrets", quoted(path));
-                    Some(Finding::warning(NAME, about).fix(fix))
+                    Some(NAME.warning(about).fix(fix))
                 }
                 (_, fix) => {
                     let fix = fix.unwrap_or_else(|| format!("ls -l {}", quoted(path)));
-                    Some(Finding::warning(NAME, about).fix(fix))
+                    Some(NAME.warning(about).fix(fix))
                 }
             }
         });
@@ -245,7 +245,7 @@ fn refused(error: &Error) -> Finding {
         _ => "nix store ping   shows what Nix says".to_owned(),
     };
     let said = CommandError::failed(format!("Nix does not start: {error}"));
-    Finding::failed(NAME, said.sentence(), fix)
+    NAME.failed(said.sentence(), fix)
 }
 
 #[cfg(test)]

@@ -13,6 +13,14 @@ use crate::site::{Identity, Site, attic_cache, base, direction};
 /// How far the clock of a server may be behind the one that a token was made by, in seconds.
 const LEEWAY: i64 = 60;
 
+/// A token, and whose it is.
+pub(super) struct Login {
+    pub(super) token: SecretString,
+    pub(super) identity: Identity,
+    /// What there is to know of it.
+    pub(super) warning: Option<String>,
+}
+
 /// Checks a token with its server, and learns what the server tells only to those who have one.
 pub(super) async fn token(
     site: &mut Site,

@@ -6,7 +6,7 @@ use fh_api::{CreateToken, FlakePattern, Name, Permission, Whoami};
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
-use super::Login;
+use super::check::Login;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::site::{Identity, Site};

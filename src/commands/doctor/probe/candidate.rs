@@ -3,8 +3,9 @@
 use fh_api::PathSummary;
 use fh_client::Client;
 use fh_nix::{StoreDir, StorePath};
+use secrecy::SecretString;
 
-use crate::context::{Context, FoundToken};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::site::Site;
 
@@ -60,29 +61,29 @@ impl Candidate {
 pub(super) async fn choose(
     context: &Context,
     site: &Site,
-    token: Option<&FoundToken>,
+    token: Option<&SecretString>,
     store: &StoreDir,
     narrow: impl FnOnce(&mut Vec<StorePath>) -> bool,
 ) -> Result<(Option<Candidate>, bool), CommandError> {
-    let server = client(context, site.server.clone(), token)?;
+    let server = context.client_of(&site.server, token)?;
     let mut paths = small_first(listed(&server).await?);
     let narrowed = narrow(&mut paths);
-    let mut addresses = Vec::new();
-    for address in site.substituters() {
-        addresses.push(client(context, address.clone(), token)?);
-    }
+    let addresses = site.substituters().into_iter();
+    let addresses = addresses.map(|address| context.client_of(address, token));
+    let addresses: Vec<Client> = addresses.collect::<Result<_, _>>()?;
     let mut best: Option<Candidate> = None;
     for path in paths.iter().take(ASKED) {
         let Some(candidate) = asked(&addresses, store, path).await? else {
             continue;
         };
+        let proves_all = candidate.proves_all();
         if best
             .as_ref()
             .is_none_or(|best| candidate.is_better_than(best))
         {
             best = Some(candidate);
         }
-        if best.as_ref().is_some_and(Candidate::proves_all) {
+        if proves_all {
             break;
         }
     }
@@ -93,18 +94,6 @@ pub(super) async fn choose(
         needs_token: true,
     });
     Ok((best.or(first), narrowed))
-}
-
-fn client(
-    context: &Context,
-    address: fh_client::ServerUrl,
-    token: Option<&FoundToken>,
-) -> Result<Client, CommandError> {
-    let mut builder = context.client_builder(address)?;
-    if let Some(found) = token {
-        builder = builder.token(found.token.clone());
-    }
-    Ok(builder.build()?)
 }
 
 /// What the caller may read.
