@@ -21,7 +21,7 @@ use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termi
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Status};
 
 /// More than any token has; what is longer was pasted by mistake.
 const LONGEST: usize = 64 * 1024;
@@ -58,7 +58,10 @@ pub(crate) async fn read_secret(prompt: &str) -> Result<SecretString, CommandErr
         .map_err(CommandError::asking)?;
     match line? {
         Line::Entered(secret) => Ok(secret),
-        Line::Interrupted => Err(CommandError::interrupted("Nothing was changed.")),
+        Line::Interrupted => Err(CommandError::ended(
+            Status::Interrupted,
+            "Nothing was changed.",
+        )),
         Line::TooLong => Err(CommandError::failed(
             "what was typed is longer than 64 KiB, so it is not a token",
         )),

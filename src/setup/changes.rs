@@ -24,7 +24,7 @@ pub(crate) enum Privacy {
     Private,
     /// Whoever could; a new one is its owner's alone: config.toml.
     Kept,
-    /// Everybody: nix.conf.
+    /// Everybody on this machine: nix.conf.
     Public,
     /// Whoever could before a login: a netrc that is given back with these permission bits.
     GivenBack(u32),
@@ -40,21 +40,16 @@ impl Privacy {
     }
 
     fn options(self) -> EditOptions {
-        match self {
-            Self::Secret => EditOptions {
-                access: Access::OwnerOnly,
-                ..EditOptions::private()
-            },
-            Self::Private => EditOptions::private(),
-            Self::Kept => EditOptions {
-                access: Access::Keep,
-                ..EditOptions::private()
-            },
-            Self::Public => EditOptions::shared(),
-            Self::GivenBack(mode) => EditOptions {
-                access: Access::Exactly(mode),
-                ..EditOptions::private()
-            },
+        let access = match self {
+            Self::Public => return EditOptions::shared(),
+            Self::Private => return EditOptions::private(),
+            Self::Secret => Access::OwnerOnly,
+            Self::Kept => Access::Keep,
+            Self::GivenBack(mode) => Access::Exactly(mode),
+        };
+        EditOptions {
+            access,
+            ..EditOptions::private()
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod keeper;
 mod ledger;
 mod lock;
 mod machine;
+mod netrc;
 pub(crate) mod removal;
 pub(crate) mod renewal;
 
@@ -25,3 +26,4 @@ pub(crate) use files::Files;
 pub(crate) use ledger::{ledger_change, ledger_of, noted};
 pub(crate) use lock::hold;
 pub(crate) use machine::{Machine, Scope};
+pub(crate) use netrc::{netrc_change, parse_netrc};

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use fh_api::{ErrorCode, TokenInfo};
 use fh_client::{Error as ClientError, ServerKind, ServerUrl};
 use fh_conf::ledger::Ledger;
-use fh_conf::netrc::Netrc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::changes::{Applied, Change, Changes, KeyringChange, Privacy};
 use super::files::Files;
 use super::ledger::{ledger_change, noted};
 use super::machine::Scope;
+use super::netrc::{netrc_change, parse_netrc};
 use crate::context::{Context, FoundToken, TokenOrigin};
 use crate::error::CommandError;
 use crate::output::human::kind_in_words;
@@ -187,25 +187,16 @@ impl Renewed<'_> {
         let (former, token) = (self.former.expose_secret(), self.token.expose_secret());
         let mut changes = Vec::new();
         for path in netrc_files(ledger, self.owner) {
-            let Some(text) = files.content(&path).filter(|_| !done.contains(&path)) else {
+            if files.content(&path).is_none() || done.contains(&path) {
                 continue;
-            };
-            let unchanged = |error| {
-                CommandError::from(error).context(format!(
-                    "{} cannot be parsed, and was not changed",
-                    path.display()
-                ))
-            };
-            let mut netrc = Netrc::parse(text).map_err(unchanged)?;
+            }
+            let mut netrc = parse_netrc(files, &path)?;
             let hosts = ledger.renew_netrc(&path, self.owner, &mut netrc, former, token)?;
             if hosts.is_empty() {
                 continue;
             }
-            let privacy = Privacy::of_netrc(files, &path, self.scope);
-            let mut change = Change::new(files, "netrc", &path, privacy, Some(netrc.to_bytes()));
-            if let Some((before, set)) = change.new_mode() {
-                ledger.will_set_mode(&path, self.owner, before, set);
-            }
+            let after = Some(netrc.to_bytes());
+            let mut change = netrc_change(files, &path, self.scope, after, (ledger, self.owner));
             let entries = hosts.iter().map(|host| format!("the entry of {host}"));
             change.what = entries.collect();
             changes.push(change);

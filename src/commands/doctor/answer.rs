@@ -14,7 +14,7 @@ pub(super) fn named_daemon(context: &Context, origins: &Origins) -> Option<Strin
     let of_variable = variable.map(|variable| format!("unset {}", variable.name));
     of_variable.or_else(|| {
         let place = origins.of("store", Daemon::Trusting)?;
-        Some(place.edited("store").removed())
+        Some(place.removed("store"))
     })
 }
 
@@ -35,7 +35,7 @@ pub(super) fn mended_by(said: &str, origins: &Origins, named: Option<String>) ->
         .and_then(|(_, rest)| rest.split_once("' has invalid value"))
         .and_then(|(name, _)| Some((name, origins.of(name, Daemon::Trusting)?)));
     if let Some((name, place)) = of_setting {
-        place.edited(name).corrected()
+        place.corrected(name)
     } else if said.contains("cannot connect to") || is_not_allowed && said.contains("/nix/var/nix")
     {
         match named {

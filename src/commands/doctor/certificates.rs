@@ -91,7 +91,7 @@ pub(super) async fn of_nix(context: &Context, meant: &Meant, nix: &Nix) -> Optio
         Ok(pem) => pem,
         Err(error) => {
             let fix = match nix.place_of(SETTING) {
-                Some(place) => place.edited(SETTING).corrected(),
+                Some(place) => place.corrected(SETTING),
                 None => format!("let `{SETTING}` in nix.conf name a file of certificates"),
             };
             let mut finding = NAME.of_file(&path, &error, fix);

@@ -51,7 +51,7 @@ impl Nix {
         let mut names = ["substitute", "build-use-substitutes"].into_iter();
         let place = names.find_map(|name| self.origins.of(name, Daemon::Trusting));
         let (place, fix) = match place {
-            Some(place) => (place.to_string(), place.edited(SETTING).removed()),
+            Some(place) => (place.to_string(), place.removed(SETTING)),
             None => {
                 let place = "nix.conf or NIX_CONFIG";
                 (place.to_owned(), format!("remove `{SETTING}` from {place}"))

@@ -48,58 +48,50 @@ impl fmt::Display for Place {
     }
 }
 
-impl Place {
-    pub(super) fn new(path: &Path, line: usize) -> Self {
+impl From<(&Path, usize)> for Place {
+    fn from((path, line): (&Path, usize)) -> Self {
         Self {
             path: path.to_owned(),
             line,
         }
     }
+}
 
+impl Place {
     pub(super) fn is_variable(&self) -> bool {
         self.path == Path::new(VARIABLE)
     }
 
-    /// Whether NixOS, nix-darwin or home-manager makes the file, which nobody edits then.
-    pub(super) fn is_generated(&self) -> bool {
-        is_generated(&self.path)
-    }
-
-    /// What to change so that a setting is another: its name and where it stands. Where NixOS, nix-darwin or
-    /// home-manager generates the file, this is an option of theirs.
-    pub(super) fn edited(&self, name: &str) -> Edited {
-        if self.is_generated() {
-            Edited {
-                setting: format!("`{}`", option(name)),
-                place: generated_from(&self.path),
-            }
+    /// A setting as it is called where a person changes it, and where that is. Where NixOS, nix-darwin or
+    /// home-manager generates the file, which nobody edits then, this is an option of theirs.
+    pub(super) fn edited(&self, name: &str) -> (String, String) {
+        if is_generated(&self.path) {
+            (format!("`{}`", option(name)), generated_from(&self.path))
         } else {
-            Edited {
-                setting: format!("`{name}`"),
-                place: self.to_string(),
-            }
+            (format!("`{name}`"), self.to_string())
         }
     }
-}
 
-/// A setting as it is called where a person changes it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Edited {
-    /// Its name in that file or among the options, in backticks.
-    pub(super) setting: String,
-    /// The line, the variable or the configuration that it stands in.
-    pub(super) place: String,
-}
-
-impl Edited {
     /// How to mend a setting whose value is wrong.
-    pub(super) fn corrected(&self) -> String {
-        format!("correct {} in {}", self.setting, self.place)
+    pub(super) fn corrected(&self, name: &str) -> String {
+        let (setting, place) = self.edited(name);
+        format!("correct {setting} in {place}")
     }
 
     /// How to mend a setting that should not be there.
-    pub(super) fn removed(&self) -> String {
-        format!("remove {} from {}", self.setting, self.place)
+    pub(super) fn removed(&self, name: &str) -> String {
+        let (setting, place) = self.edited(name);
+        format!("remove {setting} from {place}")
+    }
+
+    /// The file or the variable alone, with the setting where that is how a person finds it.
+    pub(super) fn of_value(&self, name: &str) -> String {
+        if is_generated(&self.path) {
+            let (setting, place) = self.edited(name);
+            format!("{setting} in {place}")
+        } else {
+            self.to_string()
+        }
     }
 }
 
@@ -149,13 +141,10 @@ impl Origins {
     /// has the machine's files alone.
     pub(super) fn of(&self, name: &str, daemon: Daemon) -> Option<Place> {
         if daemon == Daemon::Distrusting {
-            let (path, line) = self.machine.set_by(name)?;
-            return Some(Place::new(path, line));
+            return self.machine.set_by(name).map(Place::from);
         }
-        self.replaced_by_variable(name).or_else(|| {
-            let (path, line) = self.files.set_by(name)?;
-            Some(Place::new(path, line))
-        })
+        let of_files = || self.files.set_by(name).map(Place::from);
+        self.replaced_by_variable(name).or_else(of_files)
     }
 
     /// Where a list gets this value, letter by letter.
@@ -165,8 +154,8 @@ impl Origins {
             _ => [self.variable.as_ref(), Some(&self.files)],
         };
         let mut files = files.into_iter().flatten();
-        let (path, line) = files.find_map(|conf| conf.given_by(name, value))?;
-        Some(Place::new(path, line))
+        let given_by = files.find_map(|conf| conf.given_by(name, value));
+        given_by.map(Place::from)
     }
 
     /// The files that are there and that this user cannot read, which is what Nix passes over without a word.
@@ -204,41 +193,38 @@ impl Origins {
 
     /// Where NIX_CONFIG, or what it includes, gives a setting another value than the files.
     pub(super) fn replaced_by_variable(&self, name: &str) -> Option<Place> {
-        let (path, line) = self.variable.as_ref()?.set_by(name)?;
-        Some(Place::new(path, line))
+        self.variable.as_ref()?.set_by(name).map(Place::from)
     }
 }
 
 /// A file that Nix refuses, and so refuses to start.
 fn refused(error: &Error) -> Finding {
-    let place = |path: &Path, line| Place::new(path, line);
     let fix = match error {
-        Error::NixConfSyntax { path, .. } if place(path, 1).is_variable() => {
+        Error::NixConfSyntax { path, .. } if path == Path::new(VARIABLE) => {
             format!("correct {VARIABLE}, or unset it")
         }
         Error::NixConfSyntax { path, line, .. }
         | Error::IncludeCycle { path, line, .. }
-        | Error::IncludeLimit { path, line }
-            if is_generated(path) =>
-        {
-            format!(
-                "correct `nix.settings` or `nix.extraOptions` in {}: {} is wrong",
-                generated_from(path),
-                place(path, *line)
-            )
+        | Error::IncludeLimit { path, line } => {
+            let place = Place::from((path.as_path(), *line));
+            if is_generated(path) {
+                let from = generated_from(path);
+                format!("correct `nix.settings` or `nix.extraOptions` in {from}: {place} is wrong")
+            } else {
+                format!("correct {place}")
+            }
         }
-        Error::NixConfSyntax { path, line, .. }
-        | Error::IncludeCycle { path, line, .. }
-        | Error::IncludeLimit { path, line } => format!("correct {}", place(path, *line)),
         Error::IncludeMissing {
             path,
             line,
             included,
-        } => format!(
-            "create {}, or write `!include` in {}",
-            included.display(),
-            place(path, *line)
-        ),
+        } => {
+            let place = Place::from((path.as_path(), *line));
+            format!(
+                "create {}, or write `!include` in {place}",
+                included.display()
+            )
+        }
         Error::NotRegular { path } | Error::TooLarge { path, .. } => {
             format!("move {} away", path.display())
         }
@@ -280,12 +266,12 @@ mod tests {
             (at("generated.conf"), "`nix.settings.store`"),
             (PathBuf::from(store), "`nix.settings.store`"),
         ] {
-            let edited = Place::new(&path, 3).edited("store");
-            assert_eq!(edited.setting, setting);
+            let (named, place) = Place::from((path.as_path(), 3)).edited("store");
+            assert_eq!(named, setting);
             let is_generated = setting.contains("nix.settings");
-            assert_eq!(edited.place.contains("NixOS"), is_generated, "{edited:?}");
+            assert_eq!(place.contains("NixOS"), is_generated, "{place}");
             assert_eq!(
-                edited.place.contains("line 3 of"),
+                place.contains("line 3 of"),
                 !is_generated && path != Path::new(VARIABLE)
             );
             let error = Error::IncludeLimit {

@@ -2,7 +2,6 @@
 
 use super::finding::{Check, Finding};
 use super::nix::Nix;
-use super::origin::Edited;
 use super::setup::replaced_list;
 use crate::setup::daemon::Daemon;
 use crate::site::Site;
@@ -28,14 +27,8 @@ pub(super) fn broken(nix: &Nix) -> Vec<Finding> {
 }
 
 fn place_of(key: &str, nix: &Nix) -> String {
-    let Some(place) = nix.origins.giving(LIST, key, nix.daemon) else {
-        return "nix.conf".to_owned();
-    };
-    if !place.is_generated() {
-        return place.to_string();
-    }
-    let Edited { setting, place } = place.edited(LIST);
-    format!("{setting} in {place}")
+    let place = nix.origins.giving(LIST, key, nix.daemon);
+    place.map_or_else(|| "nix.conf".to_owned(), |place| place.of_value(LIST))
 }
 
 fn name(key: &str) -> &str {

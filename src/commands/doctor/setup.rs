@@ -34,10 +34,8 @@ pub(super) fn netrc(meant: &Meant, nix: &Nix) -> Finding {
     };
     let place = nix.place_of("netrc-file");
     if !path.is_absolute() {
-        let fix = match place.map(|place| place.edited("netrc-file")) {
-            None => "correct `netrc-file` in nix.conf".to_owned(),
-            Some(edited) => edited.corrected(),
-        };
+        let corrected = place.map(|place| place.corrected("netrc-file"));
+        let fix = corrected.unwrap_or_else(|| "correct `netrc-file` in nix.conf".to_owned());
         let about = format!("`netrc-file` is {file:?}, which is not an absolute path");
         return NETRC.failed(about, fix);
     }

@@ -1,5 +1,7 @@
 //! What a login says: what would be or was done where, and what may keep it from having an effect.
 
+use std::path::Path;
+
 use fh_api::{Name, Permission};
 use fh_client::Reading;
 use fh_conf::diff::{FileKind, unified};
@@ -31,21 +33,12 @@ pub(super) struct Report {
 
 /// What becomes of which file, a line for each.
 pub(super) fn summary(changes: &Changes) -> String {
-    let mut rows = Vec::new();
-    rows.extend(changes.keyring.is_some().then(keyring_row));
+    let mut rows = keyring_row(changes);
     for change in &changes.files {
-        let mut what = change.what.join(", ");
-        if let Some(mode) = change.tightened_from() {
-            if !what.is_empty() {
-                what.push_str("; ");
-            }
-            what.push_str(&format!(
-                "others can read it (mode {mode:03o}), and no longer will"
-            ));
-        }
-        if !what.is_empty() {
-            rows.push((change.path.display().to_string(), what));
-        }
+        let access = change.tightened_from();
+        let access =
+            access.map(|mode| format!("others can read it (mode {mode:03o}), and no longer will"));
+        rows.extend(row(&change.path, &change.what, access));
     }
     let mut lines = vec!["Logging in changes these files:".to_owned()];
     lines.extend(side_by_side(&rows));
@@ -53,8 +46,17 @@ pub(super) fn summary(changes: &Changes) -> String {
     lines.join("\n")
 }
 
-fn keyring_row() -> (String, String) {
-    ("the system's keyring".to_owned(), "the token".to_owned())
+/// The keyring, where the token in it changes.
+fn keyring_row(changes: &Changes) -> Vec<(String, String)> {
+    let row = || ("the system's keyring".to_owned(), "the token".to_owned());
+    changes.keyring.iter().map(|_| row()).collect()
+}
+
+/// A file, and what becomes of it and of who may read it; none where there is nothing to say.
+fn row(path: &Path, what: &[String], access: Option<String>) -> Option<(String, String)> {
+    let what = Some(what.join(", ")).filter(|what| !what.is_empty());
+    let told: Vec<String> = what.into_iter().chain(access).collect();
+    (!told.is_empty()).then(|| (path.display().to_string(), told.join("; ")))
 }
 
 /// The differences of all files, secrets hidden.
@@ -198,7 +200,7 @@ impl Report {
             return lines.join("\n");
         }
         if !self.is_known {
-            lines.extend(side_by_side(&self.shown(done)));
+            lines.extend(side_by_side(&self.rows(done)));
             lines.extend(kept_for_group(&self.plan.changes));
             lines.extend(reads(&self.site));
         }
@@ -206,26 +208,21 @@ impl Report {
         lines.join("\n")
     }
 
-    fn shown(&self, done: &[Applied]) -> Vec<(String, String)> {
-        let mut shown = Vec::new();
-        if self.plan.changes.keyring.is_some() {
-            shown.push(keyring_row());
-        }
+    /// What was done to which file.
+    fn rows(&self, done: &[Applied]) -> Vec<(String, String)> {
+        let mut rows = keyring_row(&self.plan.changes);
+        let as_it_was = ["as it was".to_owned()];
         for file in done {
-            let mut what = file.what.join(", ");
-            if let Some(mode) = file.tightened_from {
-                if what.is_empty() {
-                    what.push_str("as it was");
-                }
-                what.push_str(&format!(
-                    "; others could read it (mode {mode:03o}), now they cannot"
-                ));
-            }
-            if !what.is_empty() {
-                shown.push((file.path.display().to_string(), what));
-            }
+            let access = file.tightened_from;
+            let access = access
+                .map(|mode| format!("others could read it (mode {mode:03o}), now they cannot"));
+            let what = match file.what.as_slice() {
+                [] if access.is_some() => &as_it_was,
+                what => what,
+            };
+            rows.extend(row(&file.path, what, access));
         }
-        shown
+        rows
     }
 
     fn warnings(&self, context: &Context) -> Vec<String> {
