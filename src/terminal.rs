@@ -10,9 +10,8 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex};
 
 use dialoguer::console::Term;
 use dialoguer::theme::Theme;
@@ -192,29 +191,25 @@ impl Theme for AsGiven {
 }
 
 /// Lets dialoguer ask. It reads keys in raw mode, with the cursor hidden where it shows a list, on a thread that nothing
-/// ends: [`Question`] puts the terminal back, and stops that thread at the next word that it writes.
+/// ends: [`Question`] puts the terminal back.
 async fn by_dialoguer<T: Send + 'static>(
     ask: impl FnOnce(&Term) -> dialoguer::Result<T> + Send + 'static,
 ) -> Result<T, CommandError> {
-    let question = Question::begin()?;
-    let screen = question.screen();
-    let (terminal, is_over) = (Arc::clone(&screen.terminal), Arc::clone(&screen.is_over));
-    let before = question.quiet.before.clone();
-    elsewhere(move || {
-        let answer = ask(&Term::read_write_pair(terminal.try_clone()?, screen));
-        if is_over.load(Ordering::SeqCst) {
-            // A key that came after the end has set the terminal once more.
-            termios::tcsetattr(&*terminal, OptionalActions::Now, &before)?;
-        }
-        answer.map_err(|dialoguer::Error::IO(error)| error)
+    let mut question = Question::begin()?;
+    let terminal = Arc::clone(&question.quiet.terminal);
+    let answer = elsewhere(move || {
+        let term = Term::read_write_pair(terminal.try_clone()?, terminal.try_clone()?);
+        ask(&term).map_err(|dialoguer::Error::IO(error)| error)
     })
-    .await
+    .await;
+    question.is_over = true;
+    answer
 }
 
-/// A question of dialoguer's, until it is answered or nobody wants to know any more.
+/// A question of dialoguer's, until it is over or nobody wants to know any more.
 struct Question {
     quiet: Quiet,
-    is_over: Arc<AtomicBool>,
+    is_over: bool,
 }
 
 impl Question {
@@ -223,49 +218,36 @@ impl Question {
         let quiet = Quiet::enter(open()?, OptionalActions::Now).map_err(CommandError::asking)?;
         Ok(Self {
             quiet,
-            is_over: Arc::default(),
+            is_over: false,
         })
-    }
-
-    fn screen(&self) -> Screen {
-        Screen {
-            terminal: Arc::clone(&self.quiet.terminal),
-            is_over: Arc::clone(&self.is_over),
-        }
     }
 }
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::SeqCst);
+        let Quiet {
+            terminal, before, ..
+        } = &self.quiet;
         // Where this fails the terminal is gone.
-        let _ = (&*self.quiet.terminal).write_all(SHOW_CURSOR);
-    }
-}
-
-/// The terminal as dialoguer writes to it, up to the end of the question.
-#[derive(Debug)]
-struct Screen {
-    terminal: Arc<File>,
-    is_over: Arc<AtomicBool>,
-}
-
-impl Write for Screen {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.is_over.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::BrokenPipe.into());
+        let _ = (&**terminal).write_all(SHOW_CURSOR);
+        if !self.is_over
+            && let Ok(mut left) = LEFT.lock()
+        {
+            *left = Some((Arc::clone(terminal), before.clone()));
         }
-        (&*self.terminal).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        (&*self.terminal).flush()
     }
 }
 
-impl AsRawFd for Screen {
-    fn as_raw_fd(&self) -> RawFd {
-        self.terminal.as_raw_fd()
+/// The terminal of a question that was given up, and what it was set to before.
+static LEFT: Mutex<Option<(Arc<File>, Termios)>> = Mutex::new(None);
+
+/// Puts the terminal back once more when the program ends: the thread of a question that was given up may have read a
+/// key since, and set the terminal for the next one.
+pub(crate) fn put_back() {
+    let left = LEFT.lock().ok().and_then(|mut left| left.take());
+    if let Some((terminal, before)) = left {
+        // Where this fails the terminal is gone.
+        let _ = termios::tcsetattr(&*terminal, OptionalActions::Now, &before);
     }
 }
 

@@ -25,7 +25,9 @@ pub(crate) fn on_a_terminal_of(columns: u16, world: &World, arguments: &[&str]) 
         .env("TERM", "xterm")
         .current_dir(world.path(""))
         // The terminal comes without echo; it is set before `fh` can look at it.
+        // Whoever runs the tests may ignore SIGHUP, as `nohup` does.
         .args(["-c", "read -r go && exec \"$@\"", "sh"])
+        .args(["/usr/bin/env", "--default-signal=HUP"])
         .arg(assert_cmd::cargo::cargo_bin!("fh"))
         .args(arguments);
     let mut session = Session::spawn(command).unwrap();
