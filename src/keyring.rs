@@ -22,29 +22,21 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 /// Under which name the tokens stand; the account is the server's address.
 const SERVICE: &str = "fh";
 
-/// What is wrong with a keyring. The message holds no text that could be a secret.
+/// What can be wrong with a keyring. The messages hold no text that could be a secret.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct KeyringError {
-    message: String,
-    /// Somebody who unlocks it can mend that.
-    is_locked: bool,
-}
-
-impl KeyringError {
-    fn failed(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            is_locked: false,
-        }
-    }
-
-    fn locked(message: impl Into<String>) -> Self {
-        Self {
-            is_locked: true,
-            ..Self::failed(message)
-        }
-    }
+pub(crate) enum KeyringError {
+    /// It does not answer: it hangs, or waits for somebody to unlock it.
+    #[error("the keyring did not answer in time: it hangs, or waits to be unlocked")]
+    Hangs,
+    /// There is none, or no session bus to reach it by.
+    #[error("there is no usable keyring: {0}")]
+    Absent(String),
+    /// It does not let us in.
+    #[error("the keyring is locked: {0}")]
+    Locked(String),
+    /// The keyring of this machine answered with an error.
+    #[error("the keyring failed: {0}")]
+    Failed(String),
 }
 
 /// The token of a server, if the keyring has one.
@@ -92,47 +84,39 @@ fn within<T: Send + 'static>(
             // Nobody listens where the time is over.
             let _ = sender.send(result);
         });
-    spawned.map_err(|error| KeyringError::failed(format!("the keyring failed: {error}")))?;
-    receiver.recv_timeout(PATIENCE).unwrap_or_else(|error| {
-        Err(match error {
-            RecvTimeoutError::Timeout => KeyringError::locked(
-                "the keyring did not answer in time: it hangs, or waits to be unlocked",
-            ),
-            RecvTimeoutError::Disconnected => {
-                KeyringError::failed("the keyring failed: it ended without an answer")
-            }
-        })
-    })
+    spawned.map_err(|error| KeyringError::Failed(error.to_string()))?;
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => Err(KeyringError::Hangs),
+        Err(RecvTimeoutError::Disconnected) => Err(KeyringError::Failed(
+            "it ended without an answer".to_owned(),
+        )),
+    }
 }
 
 fn understood(error: Error) -> KeyringError {
-    let failed = match error {
-        Error::NoDefaultStore => {
-            let reason = match Entry::store_status() {
-                Err(Error::PlatformFailure(error) | Error::NoStorageAccess(error)) => {
-                    error.to_string()
-                }
-                _ => "this system has none".to_owned(),
-            };
-            return KeyringError::failed(format!("there is no usable keyring: {reason}"));
-        }
-        Error::NoStorageAccess(error) => {
-            return KeyringError::locked(format!("the keyring is locked: {error}"));
-        }
-        Error::PlatformFailure(error) => error.to_string(),
-        Error::TooLong(_, limit) => format!("it takes at most {limit} bytes"),
-        Error::Ambiguous(_) => "it has several entries for it".to_owned(),
+    match error {
+        Error::NoDefaultStore => KeyringError::Absent(match Entry::store_status() {
+            Err(Error::PlatformFailure(error) | Error::NoStorageAccess(error)) => error.to_string(),
+            _ => "this system has none".to_owned(),
+        }),
+        Error::NoStorageAccess(error) => KeyringError::Locked(error.to_string()),
+        Error::PlatformFailure(error) => KeyringError::Failed(error.to_string()),
+        Error::TooLong(_, limit) => KeyringError::Failed(format!("it takes at most {limit} bytes")),
+        Error::Ambiguous(_) => KeyringError::Failed("it has several entries for it".to_owned()),
         // Their text may hold what was read.
-        _ => "its answer cannot be used".to_owned(),
-    };
-    KeyringError::failed(format!("the keyring failed: {failed}"))
+        _ => KeyringError::Failed("its answer cannot be used".to_owned()),
+    }
 }
 
 fn explained(error: KeyringError, server: &ServerUrl, action: &str) -> CommandError {
-    let unlock = if error.is_locked {
-        "Unlock it (logging in to a desktop does), and try again."
-    } else {
-        "A keyring needs a desktop session, or `dbus-run-session` and a Secret Service."
+    let unlock = match error {
+        KeyringError::Hangs | KeyringError::Locked(_) => {
+            "Unlock it (logging in to a desktop does), and try again."
+        }
+        KeyringError::Absent(_) | KeyringError::Failed(_) => {
+            "A keyring needs a desktop session, or `dbus-run-session` and a Secret Service."
+        }
     };
     CommandError::new(Status::Failed, error)
         .context(format!("cannot {action} the token for {server}"))

@@ -67,14 +67,14 @@ pub(crate) async fn read_secret(prompt: &str) -> Result<SecretString, CommandErr
     }
 }
 
-/// Asks for a line of text that everybody may see.
+/// Asks for a line of text that everybody may see. A colon is put behind the question.
 ///
 /// # Errors
 /// A failure where there is no terminal to ask on, or it was closed.
 pub(crate) async fn ask(question: &str) -> Result<String, CommandError> {
     let question = question.to_owned();
     by_dialoguer(move |term| {
-        let input = Input::with_theme(&AsGiven).with_prompt(question);
+        let input = Input::new().with_prompt(question);
         input.allow_empty(true).interact_text_on(term)
     })
     .await
@@ -87,7 +87,7 @@ pub(crate) async fn ask(question: &str) -> Result<String, CommandError> {
 pub(crate) async fn choose(question: &str, choices: Vec<String>) -> Result<usize, CommandError> {
     let question = question.to_owned();
     by_dialoguer(move |term| {
-        let list = Select::with_theme(&AsGiven).with_prompt(question);
+        let list = Select::new().with_prompt(question);
         list.items(choices).default(0).interact_on(term)
     })
     .await
@@ -141,7 +141,7 @@ async fn answered(question: String, default: bool, has_diff: bool) -> Result<Ans
     by_dialoguer(move |term| {
         let known = |text: &String| match Answer::of(text, has_diff) {
             Some(_) => Ok(()),
-            None => Err("Answer yes or no."),
+            None => Err("answer yes or no"),
         };
         let text = Input::with_theme(&AsGiven)
             .with_prompt(&question)
@@ -159,18 +159,10 @@ async fn answered(question: String, default: bool, has_diff: bool) -> Result<Ans
     .await
 }
 
-/// Questions as they are worded, without a colon behind them.
+/// A question as it is worded, with the answer behind it.
 struct AsGiven;
 
 impl Theme for AsGiven {
-    fn format_prompt(&self, f: &mut dyn fmt::Write, prompt: &str) -> fmt::Result {
-        write!(f, "{prompt}")
-    }
-
-    fn format_error(&self, f: &mut dyn fmt::Write, error: &str) -> fmt::Result {
-        write!(f, "{error}")
-    }
-
     fn format_input_prompt(
         &self,
         f: &mut dyn fmt::Write,
@@ -179,15 +171,6 @@ impl Theme for AsGiven {
     ) -> fmt::Result {
         write!(f, "{prompt} ")
     }
-
-    fn format_input_prompt_selection(
-        &self,
-        f: &mut dyn fmt::Write,
-        prompt: &str,
-        answer: &str,
-    ) -> fmt::Result {
-        write!(f, "{prompt} {answer}")
-    }
 }
 
 /// Lets dialoguer ask. It reads keys in raw mode, with the cursor hidden where it shows a list, on a thread that nothing
@@ -195,7 +178,12 @@ impl Theme for AsGiven {
 async fn by_dialoguer<T: Send + 'static>(
     ask: impl FnOnce(&Term) -> dialoguer::Result<T> + Send + 'static,
 ) -> Result<T, CommandError> {
-    let mut question = Question::begin()?;
+    // What was typed ahead answers the next question.
+    let quiet = Quiet::enter(open()?, OptionalActions::Now).map_err(CommandError::asking)?;
+    let mut question = Question {
+        quiet,
+        is_over: false,
+    };
     let terminal = Arc::clone(&question.quiet.terminal);
     let answer = elsewhere(move || {
         let term = Term::read_write_pair(terminal.try_clone()?, terminal.try_clone()?);
@@ -210,17 +198,6 @@ async fn by_dialoguer<T: Send + 'static>(
 struct Question {
     quiet: Quiet,
     is_over: bool,
-}
-
-impl Question {
-    fn begin() -> Result<Self, CommandError> {
-        // What was typed ahead answers the next question.
-        let quiet = Quiet::enter(open()?, OptionalActions::Now).map_err(CommandError::asking)?;
-        Ok(Self {
-            quiet,
-            is_over: false,
-        })
-    }
 }
 
 impl Drop for Question {

@@ -199,12 +199,12 @@ async fn ask_for_server(context: &Context) -> Result<Selected, CommandError> {
     if !known.is_empty() {
         let mut choices: Vec<String> = known.iter().map(|entry| entry.url.to_string()).collect();
         choices.push("another one".to_owned());
-        let chosen = terminal::choose("Which server?", choices).await?;
+        let chosen = terminal::choose("Which server", choices).await?;
         if let Some(entry) = known.into_iter().nth(chosen) {
             return context.known(entry);
         }
     }
-    let answer = terminal::ask("Which server? Its address, or Enter for FlakeHub:").await?;
+    let answer = terminal::ask("Which server? Its address, or Enter for FlakeHub").await?;
     match answer.trim() {
         "" => Ok(Selected::FlakeHub(context.flakehub()?)),
         server => context.named_server(server, "the answer"),

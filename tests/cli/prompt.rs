@@ -363,7 +363,7 @@ fn only_a_whole_word_is_an_answer() {
         // A letter of it would be one.
         for typed in ["not yet", "why", "never"] {
             session.send(format!("{typed}\r")).unwrap();
-            session.expect("Answer yes or no.").unwrap();
+            session.expect("answer yes or no").unwrap();
             session.expect("d shows the diff] ").unwrap();
         }
         session.send(format!("x\x7f{answer}\r")).unwrap();

@@ -254,32 +254,28 @@ impl Report {
                 human::elapsed(skew.unsigned_abs())
             ));
         }
+        let (user, command) = (context.settings.user_name(), self.administrator_command());
         if self.plan.needs_administrator {
             warnings.push(format!(
-                "the Nix daemon does not trust {}, and would ignore the substituter and its keys in your \
+                "the Nix daemon does not trust {user}, and would ignore the substituter and its keys in your \
                  nix.conf: they were not added.\n\
                  What was set up works for `nix copy` and for downloads by Nix itself, but not for the \
                  daemon's builds and substitutions. For those, an administrator has to run this command:\n\
-                 \x20   {}",
-                context.settings.user_name(),
-                self.administrator_command()
+                 \x20   {command}"
             ));
         } else if self.machine.daemon == Daemon::Silent && self.machine.scope == Scope::User {
             warnings.push(format!(
-                "there is a Nix daemon, and this version of Nix does not report whether it trusts {}. If it \
+                "there is a Nix daemon, and this version of Nix does not report whether it trusts {user}. If it \
                  does not, it ignores your nix.conf and netrc; then an administrator has to run:\n\
-                 \x20   {}",
-                context.settings.user_name(),
-                self.administrator_command()
+                 \x20   {command}"
             ));
         }
         if let Some(path) = &self.plan.netrc_of_machine {
             warnings.push(format!(
                 "Nix reads {}, which the daemon of Determinate Nix writes for everybody on this machine: it was not \
                  changed. Unless it has a token for this server already, an administrator has to run this command:\n\
-                 \x20   {}",
+                 \x20   {command}",
                 path.display(),
-                self.administrator_command()
             ));
         }
         let is_new_conf = |change: &Change| change.kind == "nix.conf" && change.is_new();
