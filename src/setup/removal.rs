@@ -28,14 +28,14 @@ pub(crate) struct Login {
     entry: Option<ServerEntry>,
 }
 
-/// A login that was taken back.
+/// A login that was taken back, with its fields in the order in which `--json` prints them.
 #[derive(Debug, Serialize)]
 pub(crate) struct Removed {
-    server: String,
-    /// Whether the token is no longer valid anywhere.
-    revoked: bool,
     /// What a person may not expect.
     remarks: Vec<String>,
+    /// Whether the token is no longer valid anywhere.
+    revoked: bool,
+    server: String,
 }
 
 /// All logins, in the order of their addresses.
