@@ -238,6 +238,9 @@ fn refused(error: &Error) -> Finding {
 mod tests {
     use super::*;
 
+    const LIST: &str = "substituters";
+    const NETRC: &str = "\nnetrc-file = /b";
+
     /// Origins of two files and a variable.
     fn origins(
         directory: &Path,
@@ -285,55 +288,40 @@ mod tests {
 
     #[test]
     fn the_place_that_counts_is_named() {
+        const SYSTEM: &str = "netrc-file = /a\nsubstituters = x\n";
+        const USER: &str = "\nsubstituters = y\n";
         let directory = tempfile::tempdir().unwrap();
         let place =
-            |file: &str, line| format!("line {line} of {}", directory.path().join(file).display());
-        let (system, user) = (
-            "netrc-file = /a\nsubstituters = x\n",
-            "\nsubstituters = y\n",
-        );
-        for (variable, daemon, name, expected) in [
-            (
-                None,
-                Daemon::None,
-                "netrc-file",
-                Some(place("system.conf", 1)),
-            ),
-            (
-                None,
-                Daemon::Trusting,
-                "substituters",
-                Some(place("user.conf", 2)),
-            ),
+            |(file, line)| format!("line {line} of {}", directory.path().join(file).display());
+        let variable = || VARIABLE.to_owned();
+        let (of_system, of_user) = (place(("system.conf", 1)), place(("user.conf", 2)));
+        for (said, daemon, name, expected) in [
+            (None, Daemon::None, "netrc-file", Some(of_system.clone())),
+            (None, Daemon::Trusting, LIST, Some(of_user.clone())),
             (
                 Some("extra-substituters = z"),
                 Daemon::None,
-                "substituters",
-                Some(place("user.conf", 2)),
+                LIST,
+                Some(of_user),
             ),
             (
                 Some("binary-caches = z"),
                 Daemon::None,
-                "substituters",
-                Some("NIX_CONFIG".to_owned()),
+                LIST,
+                Some(variable()),
             ),
+            (Some(NETRC), Daemon::Silent, "netrc-file", Some(variable())),
             (
-                Some("\nnetrc-file = /b"),
-                Daemon::Silent,
-                "netrc-file",
-                Some("NIX_CONFIG".to_owned()),
-            ),
-            (
-                Some("netrc-file = /b"),
+                Some(NETRC),
                 Daemon::Distrusting,
                 "netrc-file",
-                Some(place("system.conf", 1)),
+                Some(of_system),
             ),
             (Some("cores = 1"), Daemon::None, "substitute", None),
         ] {
-            let origins = origins(directory.path(), system, user, variable).unwrap();
+            let origins = origins(directory.path(), SYSTEM, USER, said).unwrap();
             let found = origins.of(name, daemon).map(|place| place.to_string());
-            assert_eq!(found, expected, "{variable:?} {name}");
+            assert_eq!(found, expected, "{said:?} {name}");
         }
     }
 

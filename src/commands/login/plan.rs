@@ -171,15 +171,28 @@ struct Work<'a> {
     plan: Plan,
 }
 
-/// What lets Nix read from a server: the values for each of two lists of nix.conf, by their names without `extra-`.
-type Lists = [(&'static str, Vec<String>); 2];
+/// A list of nix.conf, and what of it lets Nix read from a server.
+struct List {
+    name: &'static str,
+    /// The setting that adds to it.
+    extra: &'static str,
+    values: Vec<String>,
+}
 
-fn lists(site: &Site) -> Lists {
+/// The addresses and the keys of a server.
+fn lists(site: &Site) -> [List; 2] {
     let substituters = site.substituters().into_iter();
-    let substituters = substituters.map(|url| url.as_str().to_owned());
     [
-        ("substituters", substituters.collect()),
-        ("trusted-public-keys", site.public_keys.clone()),
+        List {
+            name: "substituters",
+            extra: "extra-substituters",
+            values: substituters.map(|url| url.as_str().to_owned()).collect(),
+        },
+        List {
+            name: "trusted-public-keys",
+            extra: "extra-trusted-public-keys",
+            values: site.public_keys.clone(),
+        },
     ]
 }
 
@@ -242,11 +255,11 @@ impl Work<'_> {
             !machine.names_netrc(&conf) && machine.scope == Scope::User && self.wanted.netrc;
         let site = self.wanted.site;
         let lists = lists(site);
-        let netrc_line = format!("netrc-file = {}", netrc_file.display());
-        let wanted = lists.iter().filter(|(_, values)| !values.is_empty());
-        let wanted = wanted.map(|(name, values)| format!("extra-{name} = {}", values.join(" ")));
-        let netrc_line = sets_netrc_file.then_some(netrc_line);
-        self.plan.nix_conf_lines = netrc_line.into_iter().chain(wanted).collect();
+        let lines = &mut self.plan.nix_conf_lines;
+        lines.extend(sets_netrc_file.then(|| format!("netrc-file = {}", netrc_file.display())));
+        for List { extra, values, .. } in lists.iter().filter(|list| !list.values.is_empty()) {
+            lines.push(format!("{extra} = {}", values.join(" ")));
+        }
         if !self.wanted.nix_conf {
             return Ok(None);
         }
@@ -290,89 +303,79 @@ impl Work<'_> {
             }
         }
         let heeded = self.heeded(&lists)?;
-        for ((name, mut values), is_heeded) in lists.into_iter().zip(heeded) {
-            let name = format!("extra-{name}");
+        for (List { extra, values, .. }, is_heeded) in lists.iter().zip(heeded) {
+            let (ledger, owner) = (&mut self.ledger, &self.owner);
             // What an earlier login wrote stays where it is still wanted, heeded or not.
-            values.retain(|value| {
-                is_heeded || self.ledger.has_value(path, &self.owner, &name, value)
-            });
-            let changed = self
-                .ledger
-                .set_list(path, &self.owner, &mut conf, &name, &values)?;
-            what.extend((!changed.is_nothing()).then_some(name));
+            let stays = |value: &&String| is_heeded || ledger.has_value(path, owner, extra, value);
+            let values: Vec<&String> = values.iter().filter(stays).collect();
+            let changed = ledger.set_list(path, owner, &mut conf, extra, &values)?;
+            what.extend((!changed.is_nothing()).then(|| (*extra).to_owned()));
         }
         let after = conf.to_bytes();
-        let is_new = after != before;
-        let exists = machine.files.content(path).is_some();
-        if is_new && !exists {
-            let missing = machine.files.missing_directories(path);
-            self.ledger.will_create(path, missing);
-        }
-        let mut change = self.change(
-            "nix.conf",
-            path,
-            Privacy::Public,
-            (exists || is_new).then_some(after),
-        );
+        let is_written = self.note_file(path, after != before);
+        let after = is_written.then_some(after);
+        let mut change = self.change("nix.conf", path, Privacy::Public, after);
         change.what = what;
         Ok(Some(change))
     }
 
     /// Which of the lists Nix would heed where they stand in the file. A daemon takes from a user whom it
     /// does not trust only substituters that an administrator has allowed, and no keys.
-    fn heeded(
-        &mut self,
-        [(_, substituters), (_, keys)]: &Lists,
-    ) -> Result<[bool; 2], CommandError> {
+    fn heeded(&mut self, [substituters, keys]: &[List; 2]) -> Result<[bool; 2], CommandError> {
         if self.machine.scope == Scope::System || self.machine.daemon != Daemon::Distrusting {
             return Ok([true; 2]);
         }
         // What the daemon has from the machine's own files; the user's are what it does not heed.
         let system = self.system_nix_conf()?;
-        let all = |name: &str, values: &[String]| {
-            values.iter().all(|value| system.list_contains(name, value))
+        let has = |name: &str, list: &List| {
+            let mut values = list.values.iter();
+            values.all(|value| system.list_contains(name, value))
         };
-        let has_keys = all("trusted-public-keys", keys);
-        if has_keys && all("substituters", substituters) {
+        let has_keys = has(keys.name, keys);
+        if has_keys && has(substituters.name, substituters) {
             return Ok([false; 2]);
         }
-        let may_add = has_keys && all("trusted-substituters", substituters);
+        let may_add = has_keys && has("trusted-substituters", substituters);
         self.plan.needs_administrator = !may_add;
         Ok([may_add, false])
     }
 
     fn system_nix_conf(&self) -> Result<NixConf, CommandError> {
         let files = &self.machine.files;
-        let path = self
-            .machine
-            .roots
-            .first()
-            .map_or(Path::new(""), PathBuf::as_path);
+        let first = self.machine.roots.first();
+        let path = first.map_or(Path::new(""), PathBuf::as_path);
         let text = files.included(path).ok().flatten().unwrap_or_default();
-        Ok(NixConf::parse(&text, path, &mut |path| {
-            files.included(path)
-        })?)
+        let conf = NixConf::parse(&text, path, &mut |path| files.included(path));
+        Ok(conf?)
+    }
+
+    /// Notes a file that is made new, with the directories for it; whether there is one afterwards. `has_more`: a login
+    /// adds something to it.
+    fn note_file(&mut self, path: &Path, has_more: bool) -> bool {
+        let files = &self.machine.files;
+        let exists = files.content(path).is_some();
+        if has_more && !exists {
+            let missing = files.missing_directories(path);
+            self.ledger.will_create(path, missing);
+        }
+        exists || has_more
     }
 }
 
 /// Lines for the configuration that makes nix.conf, if something is missing there.
-fn snippet(mut lists: Lists, conf: &NixConf, netrc_file: Option<&Path>) -> Option<String> {
+fn snippet(mut lists: [List; 2], conf: &NixConf, netrc_file: Option<&Path>) -> Option<String> {
     let netrc_file = netrc_file.map(Path::to_string_lossy);
     let netrc_file = netrc_file.as_deref().map(ModuleValue::Text);
-    let mut settings: Vec<_> = netrc_file
-        .map(|path| ("netrc-file", path))
-        .into_iter()
-        .collect();
-    for (name, values) in &mut lists {
+    let mut settings = Vec::from_iter(netrc_file.map(|path| ("netrc-file", path)));
+    for List {
+        name,
+        extra,
+        values,
+    } in &mut lists
+    {
         values.retain(|value| !conf.list_contains(name, value));
-    }
-    let [(_, substituters), (_, keys)] = &lists;
-    for (name, values) in [
-        ("extra-substituters", substituters),
-        ("extra-trusted-public-keys", keys),
-    ] {
         if !values.is_empty() {
-            settings.push((name, ModuleValue::List(values)));
+            settings.push((*extra, ModuleValue::List(values)));
         }
     }
     (!settings.is_empty()).then(|| module_settings(&settings))

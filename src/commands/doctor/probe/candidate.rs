@@ -29,15 +29,9 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    fn proves_all(&self) -> bool {
-        self.needs_signature && self.needs_token
-    }
-
-    /// Whether it proves more than another: a signature that is not trusted is the likelier fault, because
-    /// the netrc was looked at.
-    fn is_better_than(&self, other: &Self) -> bool {
-        let worth = |candidate: &Self| (candidate.needs_signature, candidate.needs_token);
-        worth(self) > worth(other)
+    /// What it proves: a signature that is not trusted is the likelier fault, because the netrc was looked at.
+    fn worth(&self) -> (bool, bool) {
+        (self.needs_signature, self.needs_token)
     }
 
     /// What its substitution does not prove, in sentences.
@@ -76,14 +70,11 @@ pub(super) async fn choose(
         let Some(candidate) = asked(&addresses, store, path).await? else {
             continue;
         };
-        let proves_all = candidate.proves_all();
-        if best
-            .as_ref()
-            .is_none_or(|best| candidate.is_better_than(best))
-        {
+        let worth = candidate.worth();
+        if best.as_ref().is_none_or(|best| worth > best.worth()) {
             best = Some(candidate);
         }
-        if proves_all {
+        if worth == (true, true) {
             break;
         }
     }
@@ -180,15 +171,7 @@ mod tests {
     fn what_proves_most_is_best() {
         let worst_first = [(false, false), (false, true), (true, false), (true, true)];
         let all = worst_first.map(|(signature, token)| candidate(signature, token));
-        for pair in all.windows(2) {
-            assert!(pair[1].is_better_than(&pair[0]) && !pair[0].is_better_than(&pair[1]));
-        }
-        assert!(!all[3].is_better_than(&all[3]));
-        assert!(
-            all.iter()
-                .filter(|candidate| candidate.proves_all())
-                .eq([&all[3]])
-        );
+        assert!(all.is_sorted_by(|less, more| less.worth() < more.worth()));
     }
 
     #[test]

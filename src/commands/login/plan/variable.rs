@@ -3,7 +3,7 @@
 use fh_conf::Error;
 use fh_conf::nix_conf::FileToEdit;
 
-use super::{Lists, Work};
+use super::{List, Work};
 use crate::error::CommandError;
 use crate::setup::Scope;
 use crate::setup::daemon::Daemon;
@@ -11,10 +11,10 @@ use crate::setup::daemon::Daemon;
 impl Work<'_> {
     /// Whether NIX_CONFIG leaves in force what is written. For a person a login without effect is none;
     /// the machine's files serve others too, and so it is only said.
-    pub(super) fn heeds_variable(&mut self, lists: &Lists) -> Result<(), CommandError> {
+    pub(super) fn heeds_variable(&mut self, lists: &[List; 2]) -> Result<(), CommandError> {
         let machine = self.machine;
         let is_edited = matches!(machine.nix_conf, FileToEdit::Path { .. });
-        for (name, values) in lists {
+        for List { name, values, .. } in lists {
             // A daemon that does not trust the user goes by the machine's keys.
             if *name != "substituters" && machine.daemon == Daemon::Distrusting {
                 continue;
