@@ -292,9 +292,9 @@ mod tests {
         const USER: &str = "\nsubstituters = y\n";
         let directory = tempfile::tempdir().unwrap();
         let place =
-            |(file, line)| format!("line {line} of {}", directory.path().join(file).display());
+            |file: &str, line| format!("line {line} of {}", directory.path().join(file).display());
         let variable = || VARIABLE.to_owned();
-        let (of_system, of_user) = (place(("system.conf", 1)), place(("user.conf", 2)));
+        let (of_system, of_user) = (place("system.conf", 1), place("user.conf", 2));
         for (said, daemon, name, expected) in [
             (None, Daemon::None, "netrc-file", Some(of_system.clone())),
             (None, Daemon::Trusting, LIST, Some(of_user.clone())),
