@@ -24,21 +24,13 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn as_str(self) -> &'static str {
+    /// The word for it, and its tone.
+    fn shown(self) -> (&'static str, Tone) {
         match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    fn tone(self) -> Tone {
-        match self {
-            Self::Ok => Tone::Good,
-            Self::Warning => Tone::Attention,
-            Self::Failed => Tone::Bad,
-            Self::Skipped => Tone::Faint,
+            Self::Ok => ("ok", Tone::Good),
+            Self::Warning => ("warning", Tone::Attention),
+            Self::Failed => ("failed", Tone::Bad),
+            Self::Skipped => ("skipped", Tone::Faint),
         }
     }
 }
@@ -146,10 +138,10 @@ impl Finding {
 
     /// The check, and what mends it below, with the outcome in its tone.
     pub(super) fn lines(&self, toned: impl Fn(Tone, &str) -> String) -> String {
-        let outcome = format!("{:<8}", self.outcome.as_str());
+        let (word, tone) = self.outcome.shown();
         let mut text = format!(
             "{} {:<12} {}\n",
-            toned(self.outcome.tone(), &outcome),
+            toned(tone, &format!("{word:<8}")),
             self.check.0,
             printable(&self.about)
         );
