@@ -13,9 +13,10 @@ use fh_client::{
     Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, Error as ClientError, FlakeHub,
     ServerEntry, ServerKind, ServerUrl, TokenStore,
 };
+use secrecy::SecretString;
 
 pub(crate) use selected::Selected;
-pub(crate) use token::{FoundToken, TokenOrigin};
+pub(crate) use token::{FoundToken, TokenOrigin, expires_at};
 
 use crate::certificates;
 use crate::error::CommandError;
@@ -100,9 +101,7 @@ impl Context {
         if let Some(entry) = self.known_server(given, address.as_ref().ok())? {
             return self.known(entry);
         }
-        let url = address.map_err(|error| {
-            CommandError::from(error).context(format!("{origin} does not name a server"))
-        })?;
+        let url = address.map_err(|error| no_address(error, origin))?;
         // A bare word would become an address; a server of that name was meant.
         if is_bare_word(given) {
             let error = CommandError::usage(format!(
@@ -189,10 +188,9 @@ impl Context {
         let [api, cache, web] = &self.settings.flakehub;
         let address = |chosen: &Option<Chosen<String>>, usual: &str| match chosen {
             None => Ok(usual.parse::<ServerUrl>()?),
-            Some(chosen) => chosen.value.parse::<ServerUrl>().map_err(|error| {
-                CommandError::from(error)
-                    .context(format!("{} does not name a server", chosen.origin))
-            }),
+            Some(Chosen { value, origin }) => value
+                .parse::<ServerUrl>()
+                .map_err(|error| no_address(error, origin)),
         };
         Ok(FlakeHub {
             api: address(api, FlakeHub::API)?,
@@ -241,18 +239,20 @@ impl Context {
 
     /// `FH_TOKEN`, else what is in `FH_TOKEN_FILE`.
     pub(crate) fn environment_token(&self) -> Result<Option<FoundToken>, CommandError> {
-        Ok(match &self.settings.token {
-            None => None,
-            Some(TokenInEnvironment::Value(token)) => Some(FoundToken {
+        let Some(named) = &self.settings.token else {
+            return Ok(None);
+        };
+        Ok(Some(match named {
+            TokenInEnvironment::Value(token) => FoundToken {
                 token: token.clone(),
-                origin: TokenOrigin::Variable(variables::FH_TOKEN.name),
-            }),
-            Some(TokenInEnvironment::File(path)) => Some(FoundToken {
+                origin: TokenOrigin::Variable(named.variable()),
+            },
+            TokenInEnvironment::File(path) => FoundToken {
                 token: token_source::from_file(path)
                     .map_err(|error| error.context("cannot use FH_TOKEN_FILE"))?,
                 origin: TokenOrigin::VariableFile(path.clone()),
-            }),
-        })
+            },
+        }))
     }
 
     /// Whether there is somebody to ask. With `--json` a program reads.
@@ -263,10 +263,13 @@ impl Context {
 
     /// A refusal of a token, with the variable that it is from: logging in would not help.
     pub(crate) fn naming_variable(&self, error: CommandError) -> CommandError {
-        let origin = match &self.settings.token {
-            None => return error,
-            Some(TokenInEnvironment::Value(_)) => variables::FH_TOKEN.name,
-            Some(TokenInEnvironment::File(_)) => variables::FH_TOKEN_FILE.name,
+        let Some(origin) = self
+            .settings
+            .token
+            .as_ref()
+            .map(TokenInEnvironment::variable)
+        else {
+            return error;
         };
         let is_refused = error.downcast_ref::<ClientError>().is_some_and(|error| {
             matches!(error, ClientError::InvalidToken { .. })
@@ -287,19 +290,17 @@ impl Context {
 
     /// Warns of variables that go before what was just stored.
     pub(crate) fn warn_of_variables(&self, server: &ServerUrl) {
-        let mut over = Vec::new();
-        if let Some(chosen) = &self.settings.server
-            && chosen.origin == variables::FH_SERVER.name
-            && self.server().ok().flatten().as_ref() != Some(server)
-        {
-            over.push(variables::FH_SERVER.name);
-        }
-        match &self.settings.token {
-            None => {}
-            Some(TokenInEnvironment::Value(_)) => over.push(variables::FH_TOKEN.name),
-            Some(TokenInEnvironment::File(_)) => over.push(variables::FH_TOKEN_FILE.name),
-        }
-        for name in over {
+        let of_server = self.settings.server.as_ref().map(|chosen| chosen.origin);
+        let of_server = of_server.filter(|&origin| {
+            origin == variables::FH_SERVER.name
+                && self.server().ok().flatten().as_ref() != Some(server)
+        });
+        let of_token = self
+            .settings
+            .token
+            .as_ref()
+            .map(TokenInEnvironment::variable);
+        for name in of_server.into_iter().chain(of_token) {
             self.output.warning(&format!(
                 "{name} is set and overrides what is stored: unset it to use {server}"
             ));
@@ -319,7 +320,21 @@ impl Context {
         Ok(builder)
     }
 
-    /// The same without the certificates that somebody has named.
+    /// A client for a server, with a token where there is one.
+    pub(crate) fn client_of(
+        &self,
+        server: &ServerUrl,
+        token: Option<&SecretString>,
+    ) -> Result<Client, CommandError> {
+        let builder = self.client_builder(server.clone())?;
+        let builder = token
+            .cloned()
+            .into_iter()
+            .fold(builder, ClientBuilder::token);
+        Ok(builder.build()?)
+    }
+
+    /// A client without the certificates that somebody has named.
     pub(crate) fn bare_client_builder(&self, server: ServerUrl) -> ClientBuilder {
         let output = self.output;
         ClientBuilder::new(server)
@@ -495,11 +510,7 @@ impl Context {
         what: impl std::fmt::Display,
         requests: impl Future<Output = fh_client::Result<T>>,
     ) -> Result<T, CommandError> {
-        self.wait("", async {
-            requests
-                .await
-                .map_err(|error| CommandError::from(error).context(what))
-        })
+        self.wait("", explained(what, requests))
     }
 
     /// Waits for a change on the server. An error says first `what` could not be done.
@@ -509,11 +520,7 @@ impl Context {
         requests: impl Future<Output = fh_client::Result<T>>,
     ) -> Result<T, CommandError> {
         let hint = "It is not known whether the server has carried it out.";
-        self.wait(hint, async {
-            requests
-                .await
-                .map_err(|error| CommandError::from(error).context(what))
-        })
+        self.wait(hint, explained(what, requests))
     }
 
     /// Waits for something that Ctrl-C ends with these words.
@@ -524,6 +531,20 @@ impl Context {
     ) -> Result<T, CommandError> {
         interrupt::run(Threads::One, || hint, future)
     }
+}
+
+/// Requests whose error says first what could not be done.
+async fn explained<T>(
+    what: impl std::fmt::Display,
+    requests: impl Future<Output = fh_client::Result<T>>,
+) -> Result<T, CommandError> {
+    let answer = requests.await;
+    answer.map_err(|error| CommandError::from(error).context(what))
+}
+
+/// What was given in this place is not the address of a server.
+fn no_address(error: ClientError, origin: &str) -> CommandError {
+    CommandError::from(error).context(format!("{origin} does not name a server"))
 }
 
 /// Whether it is a word that could become an address, and is meant as the name of a server.

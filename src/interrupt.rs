@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Status};
 
 /// How long threads that cannot be stopped, such as one in the middle of a file, are waited for.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -22,13 +22,6 @@ pub(crate) enum Threads {
     One,
     /// All cores: for a push.
     AllCores,
-}
-
-/// What asked for the end.
-enum Interruption {
-    ControlC,
-    Termination,
-    Hangup,
 }
 
 /// How far apart one signal is heard by a child and by this process.
@@ -47,7 +40,7 @@ impl Listener {
         let listen = |kind| {
             signal(kind).map_err(|error| {
                 CommandError::new(
-                    crate::error::Status::Failed,
+                    Status::Failed,
                     anyhow::Error::new(error).context("cannot listen for signals"),
                 )
             })
@@ -63,11 +56,12 @@ impl Listener {
         })
     }
 
-    async fn heard(&mut self) -> Interruption {
+    /// How the program ends, as whoever asks for it wants.
+    async fn heard(&mut self) -> Status {
         tokio::select! {
-            _ = self.control_c.recv() => Interruption::ControlC,
-            _ = self.termination.recv() => Interruption::Termination,
-            () = came(&mut self.hangup) => Interruption::Hangup,
+            _ = self.control_c.recv() => Status::Interrupted,
+            _ = self.termination.recv() => Status::Terminated,
+            () = came(&mut self.hangup) => Status::HungUp,
         }
     }
 }
@@ -113,7 +107,7 @@ pub(crate) fn run<T>(
     };
     let runtime = builder.enable_all().build().map_err(|error| {
         CommandError::new(
-            crate::error::Status::Failed,
+            Status::Failed,
             anyhow::Error::new(error).context("cannot start the threads of the program"),
         )
     })?;
@@ -136,11 +130,7 @@ pub(crate) fn run<T>(
                 }
             }
         };
-        Err(match end {
-            Interruption::ControlC => CommandError::interrupted(hint()),
-            Interruption::Termination => CommandError::terminated(hint()),
-            Interruption::Hangup => CommandError::hung_up(hint()),
-        })
+        Err(CommandError::ended(end, hint()))
     });
     runtime.shutdown_timeout(PATIENCE);
     result

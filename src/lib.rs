@@ -23,6 +23,7 @@ mod output;
 mod settings;
 mod setup;
 mod similar;
+mod site;
 mod stored_token;
 mod terminal;
 mod text;
@@ -55,7 +56,7 @@ pub fn main() -> ExitCode {
     let color = settings::shows_color(when, std::io::stderr().is_terminal(), &environment);
     // Also where the command line or a variable cannot be understood.
     let json = wants_json(std::env::args_os(), &environment);
-    match run(std::env::args_os(), when, environment) {
+    let code = match run(std::env::args_os(), when, environment) {
         Ok(code) => code,
         Err(error) => {
             if let Some(text) = error::json::json(&error).filter(|_| json) {
@@ -65,7 +66,9 @@ pub fn main() -> ExitCode {
             error.report(color);
             error.exit_code()
         }
-    }
+    };
+    terminal::put_back();
+    code
 }
 
 /// Whether programs read the output. What stands behind `--` is another command.

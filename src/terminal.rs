@@ -1,22 +1,26 @@
-//! Asking on the terminal: for a secret, whatever its length, and for a yes or no.
+//! Asking on the terminal: for a secret, whatever its length, for a yes or no, for a line of text, for one of a list.
 //!
-//! A terminal in line mode takes 4095 bytes at most (1024 on macOS) and drops the rest in silence,
-//! which is shorter than some tokens. So the line is read byte by byte, with echo and signals off.
+//! dialoguer asks all but for the secret. A terminal in line mode takes 4095 bytes at most (1024 on macOS) and drops
+//! the rest in silence, which is shorter than some tokens. So a secret is read byte by byte, with echo and signals off.
 //!
 //! Invariant: the terminal is put back as it was on every way out. The future holds the settings
 //! from before; whoever ends it, Ctrl-C, SIGTERM or SIGHUP by [`crate::interrupt`], drops it, and that puts
 //! them back. A thread of its own waits for keys, because nothing else ends a read from a terminal.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use dialoguer::console::Term;
+use dialoguer::theme::Theme;
+use dialoguer::{Input, Select};
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Status};
 
 /// More than any token has; what is longer was pasted by mistake.
 const LONGEST: usize = 64 * 1024;
@@ -27,6 +31,9 @@ const BACKSPACE: u8 = 0x08;
 const CONTROL_U: u8 = 0x15;
 const DELETE: u8 = 0x7f;
 
+/// dialoguer hides the cursor while it shows a list.
+const SHOW_CURSOR: &[u8] = b"\x1b[?25h";
+
 /// Asks for a secret: the prompt, then one line without echo.
 ///
 /// # Errors
@@ -34,7 +41,9 @@ const DELETE: u8 = 0x7f;
 /// it was closed.
 pub(crate) async fn read_secret(prompt: &str) -> Result<SecretString, CommandError> {
     let terminal = open()?;
-    let quiet = Quiet::enter(Arc::clone(&terminal)).map_err(CommandError::asking)?;
+    // What was pasted behind the first line must not end up in the shell.
+    let quiet = Quiet::enter(Arc::clone(&terminal), OptionalActions::Flush)
+        .map_err(CommandError::asking)?;
     // Only now: whoever answers at once must not see the answer.
     (&*terminal)
         .write_all(prompt.as_bytes())
@@ -48,24 +57,40 @@ pub(crate) async fn read_secret(prompt: &str) -> Result<SecretString, CommandErr
         .map_err(CommandError::asking)?;
     match line? {
         Line::Entered(secret) => Ok(secret),
-        Line::Interrupted => Err(CommandError::interrupted("Nothing was changed.")),
+        Line::Interrupted => Err(CommandError::ended(
+            Status::Interrupted,
+            "Nothing was changed.",
+        )),
         Line::TooLong => Err(CommandError::failed(
             "what was typed is longer than 64 KiB, so it is not a token",
         )),
     }
 }
 
-/// Asks for a line of text that everybody may see.
+/// Asks for a line of text that everybody may see. A colon is put behind the question.
 ///
 /// # Errors
 /// A failure where there is no terminal to ask on, or it was closed.
-pub(crate) async fn ask(prompt: &str) -> Result<String, CommandError> {
-    let terminal = open()?;
-    (&*terminal)
-        .write_all(prompt.as_bytes())
-        .map_err(CommandError::asking)?;
-    let keys = Arc::clone(&terminal);
-    elsewhere(move || read_answer(&mut &*keys)).await
+pub(crate) async fn ask(question: &str) -> Result<String, CommandError> {
+    let question = question.to_owned();
+    by_dialoguer(move |term| {
+        let input = Input::new().with_prompt(question);
+        input.allow_empty(true).interact_text_on(term)
+    })
+    .await
+}
+
+/// Lets the person choose one of these with the arrow keys, and gives its place in the list.
+///
+/// # Errors
+/// A failure where there is no terminal to ask on, or it was closed.
+pub(crate) async fn choose(question: &str, choices: Vec<String>) -> Result<usize, CommandError> {
+    let question = question.to_owned();
+    by_dialoguer(move |term| {
+        let list = Select::new().with_prompt(question);
+        list.items(choices).default(0).interact_on(term)
+    })
+    .await
 }
 
 /// Asks a question that can be answered with yes or no; Enter alone is `default`.
@@ -74,7 +99,7 @@ pub(crate) async fn ask(prompt: &str) -> Result<String, CommandError> {
 /// A failure where there is no terminal to ask on, or it was closed.
 pub(crate) async fn confirm(question: &str, default: bool) -> Result<bool, CommandError> {
     let choice = if default { "[Y/n]" } else { "[y/N]" };
-    ask_until(question, choice, default, None).await
+    Ok(answered(format!("{question} {choice}"), default, false).await? == Answer::Yes)
 }
 
 /// The same of changes, where `d` shows them as a diff, and asks again. Enter alone is yes.
@@ -82,35 +107,124 @@ pub(crate) async fn confirm(question: &str, default: bool) -> Result<bool, Comma
 /// # Errors
 /// Those of [`confirm`].
 pub(crate) async fn confirm_changes(question: &str, show: &dyn Fn()) -> Result<bool, CommandError> {
-    let choice = "[Y/n, d shows the diff]";
-    ask_until(question, choice, true, Some(show)).await
+    loop {
+        match answered(format!("{question} [Y/n, d shows the diff]"), true, true).await? {
+            Answer::Yes => return Ok(true),
+            Answer::No => return Ok(false),
+            Answer::Diff => show(),
+        }
+    }
 }
 
-/// Asks until the answer is one of the choices.
-async fn ask_until(
-    question: &str,
-    choice: &str,
-    default: bool,
-    show: Option<&dyn Fn()>,
-) -> Result<bool, CommandError> {
-    let terminal = open()?;
-    loop {
-        (&*terminal)
-            .write_all(format!("{question} {choice} ").as_bytes())
-            .map_err(CommandError::asking)?;
-        let keys = Arc::clone(&terminal);
-        let answer = elsewhere(move || read_answer(&mut &*keys)).await?;
-        match answer.trim().to_lowercase().as_str() {
-            "" => return Ok(default),
-            "y" | "yes" => return Ok(true),
-            "n" | "no" => return Ok(false),
-            "d" | "diff" => {
-                if let Some(show) = show {
-                    show();
-                }
-            }
-            _ => {}
+/// What can be answered to a question for a confirmation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+    Diff,
+}
+
+impl Answer {
+    /// Only a whole word counts: who types "not yet" has not said yes.
+    fn of(text: &str, has_diff: bool) -> Option<Self> {
+        match text.trim().to_lowercase().as_str() {
+            "y" | "yes" => Some(Self::Yes),
+            "n" | "no" => Some(Self::No),
+            "d" | "diff" if has_diff => Some(Self::Diff),
+            _ => None,
         }
+    }
+}
+
+/// Asks until the answer is one of those that there are.
+async fn answered(question: String, default: bool, has_diff: bool) -> Result<Answer, CommandError> {
+    by_dialoguer(move |term| {
+        let known = |text: &String| match Answer::of(text, has_diff) {
+            Some(_) => Ok(()),
+            None => Err("answer yes or no"),
+        };
+        let text = Input::with_theme(&AsGiven)
+            .with_prompt(&question)
+            .default(if default { "yes" } else { "no" }.to_owned())
+            .validate_with(known)
+            .report(false)
+            .interact_text_on(term)?;
+        let answer = Answer::of(&text, has_diff).unwrap_or(Answer::No);
+        // What follows a wish to see the diff is the same question.
+        if answer != Answer::Diff {
+            term.write_line(&format!("{question} {text}"))?;
+        }
+        Ok(answer)
+    })
+    .await
+}
+
+/// A question as it is worded, with the answer behind it.
+struct AsGiven;
+
+impl Theme for AsGiven {
+    fn format_input_prompt(
+        &self,
+        f: &mut dyn fmt::Write,
+        prompt: &str,
+        _default: Option<&str>,
+    ) -> fmt::Result {
+        write!(f, "{prompt} ")
+    }
+}
+
+/// Lets dialoguer ask. It reads keys in raw mode, with the cursor hidden where it shows a list, on a thread that nothing
+/// ends: [`Question`] puts the terminal back.
+async fn by_dialoguer<T: Send + 'static>(
+    ask: impl FnOnce(&Term) -> dialoguer::Result<T> + Send + 'static,
+) -> Result<T, CommandError> {
+    // What was typed ahead answers the next question.
+    let quiet = Quiet::enter(open()?, OptionalActions::Now).map_err(CommandError::asking)?;
+    let mut question = Question {
+        quiet,
+        is_over: false,
+    };
+    let terminal = Arc::clone(&question.quiet.terminal);
+    let answer = elsewhere(move || {
+        let term = Term::read_write_pair(terminal.try_clone()?, terminal.try_clone()?);
+        ask(&term).map_err(|dialoguer::Error::IO(error)| error)
+    })
+    .await;
+    question.is_over = true;
+    answer
+}
+
+/// A question of dialoguer's, until it is over or nobody wants to know any more.
+struct Question {
+    quiet: Quiet,
+    is_over: bool,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        let Quiet {
+            terminal, before, ..
+        } = &self.quiet;
+        // Where this fails the terminal is gone.
+        let _ = (&**terminal).write_all(SHOW_CURSOR);
+        if !self.is_over
+            && let Ok(mut left) = LEFT.lock()
+        {
+            *left = Some((Arc::clone(terminal), before.clone()));
+        }
+    }
+}
+
+/// The terminal of a question that was given up, and what it was set to before.
+static LEFT: Mutex<Option<(Arc<File>, Termios)>> = Mutex::new(None);
+
+/// Puts the terminal back once more when the program ends: the thread of a question that was given up may have read a
+/// key since, and set the terminal for the next one.
+pub(crate) fn put_back() {
+    let left = LEFT.lock().ok().and_then(|mut left| left.take());
+    if let Some((terminal, before)) = left {
+        // Where this fails the terminal is gone.
+        let _ = termios::tcsetattr(&*terminal, OptionalActions::Now, &before);
     }
 }
 
@@ -130,29 +244,16 @@ async fn elsewhere<T: Send + 'static>(
     }
 }
 
-/// One line, in line mode, which corrects and echoes it.
-fn read_answer(terminal: &mut impl Read) -> io::Result<String> {
-    let mut line = Vec::new();
-    loop {
-        let mut byte = [0];
-        match terminal.read(&mut byte) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) if byte == *b"\n" => return Ok(String::from_utf8_lossy(&line).into_owned()),
-            Ok(_) => line.push(byte[0]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// The terminal without echo, line mode and signals, until dropped.
 struct Quiet {
     terminal: Arc<File>,
     before: Termios,
+    /// What becomes of keys that nobody has read by then.
+    unread: OptionalActions,
 }
 
 impl Quiet {
-    fn enter(terminal: Arc<File>) -> io::Result<Self> {
+    fn enter(terminal: Arc<File>, unread: OptionalActions) -> io::Result<Self> {
         let before = termios::tcgetattr(&*terminal)?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(
@@ -165,15 +266,18 @@ impl Quiet {
         quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
         quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
         termios::tcsetattr(terminal.as_fd(), OptionalActions::Now, &quiet)?;
-        Ok(Self { terminal, before })
+        Ok(Self {
+            terminal,
+            before,
+            unread,
+        })
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        // Flushing drops what was pasted behind the first line: it must not end up in the shell.
         // Where this fails the terminal is gone.
-        let _ = termios::tcsetattr(self.terminal.as_fd(), OptionalActions::Flush, &self.before);
+        let _ = termios::tcsetattr(self.terminal.as_fd(), self.unread, &self.before);
     }
 }
 

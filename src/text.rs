@@ -50,3 +50,11 @@ pub(crate) fn joined<T: std::fmt::Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();
     items.join(" ")
 }
+
+/// Lines of two columns: names, and what is said of each, below each other.
+pub(crate) fn side_by_side(rows: &[(String, String)]) -> impl Iterator<Item = String> {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max();
+    let width = width.unwrap_or(0);
+    rows.iter()
+        .map(move |(name, about)| format!("  {name:<width$}  {about}"))
+}

@@ -26,19 +26,17 @@ mod token;
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_client::ServerKind;
 use serde_json::json;
 
-use self::finding::{Finding, Outcome};
+use self::finding::{Check, Finding, Outcome};
 use self::meant::{Meant, NOT_REACHED};
-use self::nix::Settings;
+use self::nix::Nix;
 use self::origin::Origins;
-use super::login::{Site, recognise};
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
 use crate::output::human::kind_in_words;
 use crate::setup::daemon::{self, Daemon};
-use crate::setup::keeper::Determinate;
+use crate::site::{Site, recognise};
 
 /// Check whether Nix can substitute from the server, and find what prevents it
 ///
@@ -59,59 +57,53 @@ pub(crate) struct DoctorArguments {}
 
 pub(crate) fn run(context: &Context) -> Result<ExitCode, CommandError> {
     let findings = context.wait("", async { Ok(examine(context).await) })?;
-    let works = findings
-        .iter()
-        .all(|finding| finding.outcome() != Outcome::Failed)
-        && findings
-            .last()
-            .is_some_and(|last| last.check() == probe::NAME && last.outcome() == Outcome::Ok);
+    let has_failed = |finding: &Finding| finding.outcome() == Outcome::Failed;
+    let is_proved = findings
+        .last()
+        .is_some_and(|last| last.check() == probe::NAME && last.outcome() == Outcome::Ok);
+    let works = is_proved && !findings.iter().any(has_failed);
     if context.output.is_json() {
-        context
-            .output
-            .json(&json!({ "works": works, "checks": findings }))?;
+        let told = json!({ "works": works, "checks": findings });
+        context.output.json(&told)?;
     } else {
         for finding in &findings {
             let toned = |tone, word: &str| context.output.toned(tone, word);
             context.output.colored(&finding.lines(toned))?;
         }
     }
-    Ok(if works {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(ExitCode::from(u8::from(!works)))
 }
 
 /// All checks that can be made, the most fundamental first.
 async fn examine(context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(broken) = own::config(context) {
-        findings.push(broken);
+    let broken = own::config(context);
+    let selected = if broken.is_some() {
         // Which server is meant stands in there, unless its address was given.
-        let meant = match context.addressed_server() {
-            Some(selected) => of_server(context, &selected, &mut findings).await,
-            None => None,
-        };
-        findings.extend(of_nix(context, meant.as_ref()).await);
-        return findings;
-    }
-    findings.extend(own::ledger(context));
+        Ok(context.addressed_server())
+    } else {
+        findings.extend(own::ledger(context));
+        context.selected()
+    };
     let log_in = "fh login --server URL";
-    let selected = match context.selected() {
-        Ok(Some(selected)) => selected,
-        Ok(None) => {
+    let selected = match selected {
+        Ok(None) if broken.is_none() => {
             let about = "you are not logged in to any server";
-            findings.push(Finding::failed("server", about, log_in));
+            findings.push(server::NAME.failed(about, log_in));
             return findings;
         }
+        Ok(selected) => selected,
         Err(error) => {
-            findings.push(Finding::from_error("server", &error, log_in));
-            findings.extend(of_nix(context, None).await);
-            return findings;
+            findings.push(server::NAME.of_error(&error, log_in));
+            None
         }
     };
-    let meant = of_server(context, &selected, &mut findings).await;
-    findings.extend(of_nix(context, meant.as_ref()).await);
+    findings.extend(broken);
+    let meant = match selected {
+        Some(selected) => of_server(context, &selected, &mut findings).await,
+        None => None,
+    };
+    of_nix(context, meant.as_ref(), &mut findings).await;
     findings
 }
 
@@ -122,81 +114,56 @@ async fn of_server(
     selected: &Selected,
     findings: &mut Vec<Finding>,
 ) -> Option<Meant> {
-    let named = certificates::named(context, selected.url());
-    let are_usable = named
-        .iter()
-        .all(|finding| finding.outcome() != Outcome::Failed);
+    let server = selected.url();
+    let named = certificates::named(context, server);
+    let are_usable = !named.iter().any(|it| it.outcome() == Outcome::Failed);
     findings.extend(named);
     let recognised = if are_usable {
-        recognise(selected, context).await
+        let recognised = recognise(selected, context).await;
+        recognised.map_err(|error| server::from_server(server::NAME, &error, server))
     } else {
-        let about = "not asked: the certificates for it cannot be read";
-        findings.push(Finding::skipped("server", about));
-        Err(CommandError::failed(about))
+        Err(server::NAME.skipped("not asked: the certificates for it cannot be read"))
     };
-    let (mut site, is_reached) = match recognised {
-        Ok(site) => (site, true),
-        Err(error) => {
-            if are_usable {
-                findings.push(server::from_server("server", &error, selected.url()));
-            }
+    let mut site = match recognised {
+        Ok(site) => site,
+        Err(finding) => {
+            findings.push(finding);
             let Selected::Known(entry) = selected else {
                 return None;
             };
-            (Site::remembered(entry), false)
+            let (finding, token) = token::unchecked(context, server);
+            findings.push(finding);
+            return Some(Meant {
+                site: Site::remembered(entry),
+                token,
+                untried: Some(NOT_REACHED),
+            });
         }
     };
-    if is_reached {
-        findings.push(Finding::ok(
-            "server",
-            format!(
-                "{} answers; it is {}",
-                site.server,
-                kind_in_words(site.kind)
-            ),
-        ));
-        findings.extend(server::clock(&site));
-        findings.push(server::transport(&site));
-    }
-    let (finding, token) = if is_reached {
-        token::checked(context, selected.url(), &site).await
-    } else {
-        token::unchecked(context, selected.url())
-    };
+    let kind = kind_in_words(site.kind);
+    findings.push(server::NAME.ok(format!("{} answers; it is {kind}", site.server)));
+    findings.extend(server::clock(&site));
+    findings.push(server::transport(&site));
+    let (finding, token) = token::checked(context, server, &site).await;
     let cannot_be_read = token.is_none() && finding.outcome() == Outcome::Failed;
     findings.push(finding);
-    if is_reached {
-        let learnt = match site.kind {
-            ServerKind::Fh => server::lines(context, selected, &mut site, token.as_ref()).await,
-            ServerKind::Attic => server::cache(context, &mut site, token.as_ref()).await,
-            ServerKind::FlakeHub => Ok(()),
-        };
-        if let Err(error) = learnt {
-            findings.push(server::from_server("addresses", &error, &site.server));
-        }
+    if let Err(error) = server::learn(context, selected, &mut site, token.as_ref()).await {
+        let check = Check("addresses");
+        findings.push(server::from_server(check, &error, &site.server));
     }
-    let untried = match (is_reached, cannot_be_read) {
-        (false, _) => Some(NOT_REACHED),
-        (true, true) => Some("the token cannot be read"),
-        (true, false) => None,
-    };
     Some(Meant {
         site,
         token,
-        untried,
+        untried: cannot_be_read.then_some("the token cannot be read"),
     })
 }
 
 /// What Nix makes of the server. Where Nix does not start, the rest would only be consequences.
-async fn of_nix(context: &Context, meant: Option<&Meant>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+async fn of_nix(context: &Context, meant: Option<&Meant>, findings: &mut Vec<Finding>) {
     findings.extend(unread(context));
     let origins = match Origins::read(context) {
         Ok(origins) => origins,
-        Err(finding) => {
-            findings.push(finding);
-            return findings;
-        }
+        Err(finding) => return findings.push(finding),
     };
     findings.extend(origins.unreadable());
     let daemon = daemon::look().await;
@@ -209,59 +176,36 @@ async fn of_nix(context: &Context, meant: Option<&Meant>) -> Vec<Finding> {
     let mended_by = |said: &str| answer::mended_by(said, &origins, named());
     findings.push(answer::trust(daemon, trouble, mended_by));
     if !is_there {
-        return findings;
+        return;
     }
-    match nix::settings(daemon).await {
-        Err(finding) => findings.push(finding),
-        Ok(settings) => {
-            findings.extend(settings.builds_everything(&origins));
-            match meant {
-                Some(meant) => {
-                    findings.extend(of_settings(context, meant, &settings, daemon, &origins).await);
-                }
-                None => {
-                    findings.extend(public_keys::broken(&settings, daemon, &origins));
-                    let about = "not tested: it is not known which server is meant";
-                    findings.push(Finding::skipped(probe::NAME, about));
-                }
-            }
-        }
-    }
-    findings
-}
-
-/// Whether Nix, with these settings, reads from the server.
-async fn of_settings(
-    context: &Context,
-    meant: &Meant,
-    settings: &Settings,
-    daemon: Daemon,
-    origins: &Origins,
-) -> Vec<Finding> {
-    let Meant {
-        site,
-        token,
-        untried,
-    } = meant;
-    let token = token.as_ref();
-    let mut findings = Vec::new();
-    findings.extend(certificates::of_nix(context, meant, settings, daemon, origins).await);
-    let netrc = setup::netrc(settings, site, token, daemon, origins);
-    findings.push(match context.settings.directories() {
-        Ok(directories) => {
-            let determinate = Determinate::of(&directories);
-            netrc_writer::mended(netrc, settings, site, token, &determinate)
-        }
-        Err(_) => netrc,
+    let nix = match nix::settings(daemon).await {
+        Ok(settings) => Nix {
+            settings,
+            daemon,
+            origins,
+        },
+        Err(finding) => return findings.push(finding),
+    };
+    findings.extend(nix.builds_everything());
+    let Some(meant) = meant else {
+        findings.extend(public_keys::broken(&nix));
+        let about = "not tested: it is not known which server is meant";
+        return findings.push(probe::NAME.skipped(about));
+    };
+    findings.extend(certificates::of_nix(context, meant, &nix).await);
+    findings.push(netrc_writer::mended(
+        setup::netrc(meant, &nix),
+        meant,
+        &nix,
+        context,
+    ));
+    findings.extend(setup::substituters(&meant.site, &nix));
+    findings.extend(public_keys::broken(&nix));
+    findings.push(public_keys::of_server(&meant.site, &nix));
+    findings.push(match meant.untried {
+        Some(why) => probe::NAME.skipped(format!("not tested: {why}")),
+        None => probe::substitute(context, meant, &nix).await,
     });
-    findings.extend(setup::substituters(settings, site, daemon, origins));
-    findings.extend(public_keys::broken(settings, daemon, origins));
-    findings.push(public_keys::of_server(settings, site, daemon, origins));
-    findings.push(match untried {
-        Some(why) => Finding::skipped(probe::NAME, format!("not tested: {why}")),
-        None => probe::substitute(context, site, token, daemon).await,
-    });
-    findings
 }
 
 /// A variable that is set and empty, which is nothing to Nix and not the default.
@@ -270,5 +214,5 @@ fn unread(context: &Context) -> Option<Finding> {
     let empty = directories.unread_because?;
     let file = directories.user_nix_conf.display();
     let about = format!("{empty} is set and empty, so Nix does not read {file}");
-    Some(Finding::warning("nix.conf", about).fix(format!("unset {empty}")))
+    Some(origin::NAME.warning(about).fix(format!("unset {empty}")))
 }

@@ -16,37 +16,30 @@ mod lines;
 mod narrow;
 mod nix_certificates;
 mod plan;
-mod recognise;
-pub(super) mod renew;
+mod renew;
 mod report;
-mod site;
 mod token;
 mod workload;
 
 pub(crate) use activation::cannot_begin;
 pub(crate) use arguments::LoginArguments;
-pub(super) use lines::ask as ask_for_lines;
-pub(super) use recognise::{attic_cache, recognise};
-pub(super) use site::Site;
 
 use std::process::ExitCode;
 
-use fh_client::{Client, Error as ClientError, ServerKind};
+use fh_client::{Error as ClientError, Reading, ServerKind};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::certificates;
-use crate::commands::login::asked::{Asked, Done};
-use crate::commands::login::check::Identity;
-use crate::commands::login::narrow::Narrowed;
+use crate::commands::login::asked::Asked;
+use crate::commands::login::check::Login;
 use crate::commands::login::report::Report;
-use crate::commands::login::token::Origin;
 use crate::commands::login::workload::Granted;
-use crate::commands::logout;
-use crate::context::{Context, Selected};
+use crate::context::{Context, Selected, TokenOrigin};
 use crate::error::CommandError;
-use crate::setup::Scope;
 use crate::setup::daemon::{self, Daemon};
+use crate::setup::{Scope, removal, renewal};
+use crate::site::{self, Identity, Site};
 use crate::terminal;
 
 pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<ExitCode, CommandError> {
@@ -60,7 +53,9 @@ pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     let was_there = match context.selected()? {
-        Some(selected) if arguments.keep_fresh => logout::is_known(selected.url(), context)?,
+        Some(selected) if arguments.keep_fresh => {
+            removal::login_to(selected.url(), context)?.is_some()
+        }
         _ => false,
     };
     // One runtime for all requests, on this thread: while it writes, Ctrl-C is not heard, so that
@@ -82,6 +77,7 @@ pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<ExitC
     }
 }
 
+/// The report of a login, and of a workload's the token; none for `--print`, which has printed already.
 async fn log_in(
     arguments: &LoginArguments,
     context: &Context,
@@ -110,74 +106,32 @@ async fn log_in_to(
     certificates::check_named(&context.settings, selected.url())?;
     if arguments.renew {
         // Where there is no login, nobody has to be asked.
-        renew::require_fh(selected.kind(), selected.url())?;
-        renew::stored(selected.url(), context)?;
+        renewal::require_fh(selected.kind(), selected.url())?;
+        renewal::stored(selected.url(), context)?;
     }
     let mut site = if arguments.offline {
-        recognise::offline(&selected)
+        site::offline(&selected)
     } else {
-        recognise(&selected, context).await?
+        site::recognise(&selected, context).await?
     };
-    let reading = arguments.lines.reading(&selected);
-    let organizations = lines::named(&reading);
     if arguments.renew {
-        renew::require_fh(Some(site.kind), &site.server)?;
+        renewal::require_fh(Some(site.kind), &site.server)?;
     }
-    let granted = if arguments.workload.workload {
-        Some(workload::exchange(&arguments.workload, organizations, &site, context).await?)
-    } else {
-        None
-    };
-    let (token, origin) = match &granted {
-        Some(granted) => (granted.exchanged.token.clone(), Origin::Given),
-        None if arguments.renew => renew::stored_for_login(&site.server, context)?,
-        None => {
-            let (token, origin) = token::get(&arguments.token, &site, context).await?;
-            let stays = arguments.offline || arguments.no_netrc;
-            let token = if stays {
-                token
-            } else {
-                workload::fit_for_netrc(token, organizations, &site, context).await?
-            };
-            (token, origin)
-        }
-    };
-    let (token, identity) = match checked(arguments, &mut site, &token, context).await {
-        Ok(identity) => (token, identity),
-        // The stored one was nobody's choice: somebody who can be asked has another.
-        Err(error)
-            if origin.is_stored()
-                && !arguments.renew
-                && says_no(&error)
-                && context.settings.terminals.stdin =>
+    let reading = arguments.lines.reading(&selected);
+    let (mut login, granted) = checked(arguments, &mut site, &reading, context).await?;
+    if site.kind == ServerKind::Fh && !arguments.offline {
+        // A workload's token is as narrow as the server has made it for the one organisation.
+        if let Some(org) = &arguments.lines.org
+            && !arguments.workload.workload
         {
-            context.output.warning(&format!(
-                "the stored token is no longer valid: {}",
-                error.sentence()
-            ));
-            let token = token::ask(&site, context).await?;
-            let identity = checked(arguments, &mut site, &token, context).await?;
-            (token, identity)
+            let change = !arguments.dry_run && !arguments.print;
+            narrow::narrow(&mut login, org, &site, change, context).await?;
         }
-        Err(error) => return Err(origin.named_in(error)),
-    };
-    let login = Login {
-        token,
-        identity,
-        warning: None,
-    };
-    let Login {
-        token,
-        mut identity,
-        warning,
-    } = if site.kind == ServerKind::Fh && !arguments.offline {
-        login
-            .read_from(arguments, &mut site, &selected, context)
-            .await?
+        let client = context.client_of(&site.server, Some(&login.token))?;
+        site::ask_for_lines(&mut site, &client, &reading).await?;
     } else {
         arguments.lines.refuse_elsewhere(&site)?;
-        login
-    };
+    }
     hosts::agree(arguments, &site, &selected, context).await?;
     let scope = match arguments.named_scope() {
         Some(scope) => scope,
@@ -191,8 +145,13 @@ async fn log_in_to(
         Scope::User if !arguments.activation => daemon::look().await,
         Scope::User | Scope::System => Daemon::None,
     };
+    let Login {
+        token,
+        mut identity,
+        warning,
+    } = login;
     // The new token is not known before the server makes it.
-    let stand_in = renew::stand_in();
+    let stand_in = renewal::stand_in();
     let asked = Asked {
         arguments,
         site: &site,
@@ -208,25 +167,22 @@ async fn log_in_to(
         .extend(nix_certificates::warning(&site, &machine, context)?);
     if arguments.renew && arguments.dry_run {
         let until = asked.renewable_until();
-        let now = OffsetDateTime::now_utc();
-        plan.warnings.push(renew::would_last(until, now));
+        plan.warnings
+            .push(renew::would_last(until, OffsetDateTime::now_utc()));
     }
     if arguments.print {
         report::lines(&plan, context)?;
         return Ok(None);
     }
-    let done = if arguments.dry_run {
-        None
-    } else {
-        let Done { applied, renewed } = asked.act(&plan, &machine, context).await?;
+    let mut done = None;
+    if !arguments.dry_run {
+        let (applied, renewed) = asked.act(&plan, &machine, context).await?;
         if let Some(info) = renewed {
             identity.expires_at = Some(info.expires_at);
         }
-        Some(applied)
-    };
+        done = Some(applied);
+    }
     let report = Report {
-        scope,
-        daemon,
         plan,
         is_known: arguments.may_ask(context),
         done,
@@ -237,28 +193,77 @@ async fn log_in_to(
     Ok(Some((report, granted)))
 }
 
-/// Where nothing is said and nothing is known.
+/// Where no server is named and none is the default: one of those that are known, or another.
 async fn ask_for_server(context: &Context) -> Result<Selected, CommandError> {
-    let answer = terminal::ask("Which server? Its address, or Enter for FlakeHub: ").await?;
+    let known = context.credentials()?.list()?;
+    if !known.is_empty() {
+        let mut choices: Vec<String> = known.iter().map(|entry| entry.url.to_string()).collect();
+        choices.push("another one".to_owned());
+        let chosen = terminal::choose("Which server", choices).await?;
+        if let Some(entry) = known.into_iter().nth(chosen) {
+            return context.known(entry);
+        }
+    }
+    let answer = terminal::ask("Which server? Its address, or Enter for FlakeHub").await?;
     match answer.trim() {
         "" => Ok(Selected::FlakeHub(context.flakehub()?)),
         server => context.named_server(server, "the answer"),
     }
 }
 
-/// Whether a token was refused, by its own words or by the server's.
-fn says_no(error: &CommandError) -> bool {
-    match error.downcast_ref::<ClientError>() {
-        None => true,
-        Some(error) => matches!(
-            error,
-            ClientError::Unauthorized { .. } | ClientError::InvalidToken { .. }
-        ),
-    }
+/// The token that was given, is stored or is exchanged for a workload's identity, once the server has accepted it.
+async fn checked(
+    arguments: &LoginArguments,
+    site: &mut Site,
+    reading: &Reading,
+    context: &Context,
+) -> Result<(Login, Option<Granted>), CommandError> {
+    let organizations = site::named(reading);
+    let (mut granted, mut origin) = (None, None);
+    let mut token = if arguments.workload.workload {
+        let exchanged =
+            workload::exchange(&arguments.workload, organizations, site, context).await?;
+        granted.insert(exchanged).exchanged.token.clone()
+    } else if arguments.renew {
+        let found = renewal::stored(&site.server, context)?;
+        origin = Some(found.origin);
+        found.token
+    } else {
+        let (token, place) = token::get(&arguments.token, site, context).await?;
+        origin = place;
+        if arguments.offline || arguments.no_netrc {
+            token
+        } else {
+            workload::fit_for_netrc(token, organizations, site, context).await?
+        }
+    };
+    let identity = match identified(arguments, site, &token, context).await {
+        // The stored one was nobody's choice: somebody who can be asked has another.
+        Err(error)
+            if origin.as_ref().is_some_and(TokenOrigin::is_stored)
+                && !arguments.renew
+                && says_no(&error)
+                && context.settings.terminals.stdin =>
+        {
+            context.output.warning(&format!(
+                "the stored token is no longer valid: {}",
+                error.sentence()
+            ));
+            token = token::ask(site, context).await?;
+            identified(arguments, site, &token, context).await?
+        }
+        identity => identity.map_err(|error| token::naming_place(error, origin.as_ref()))?,
+    };
+    let login = Login {
+        token,
+        identity,
+        warning: None,
+    };
+    Ok((login, granted))
 }
 
 /// Whose a token is, as the server says; with --offline, what can be said without it.
-async fn checked(
+async fn identified(
     arguments: &LoginArguments,
     site: &mut Site,
     token: &SecretString,
@@ -273,50 +278,13 @@ async fn checked(
     })
 }
 
-/// A token, and whose it is.
-struct Login {
-    token: SecretString,
-    identity: Identity,
-    /// What there is to know of it.
-    warning: Option<String>,
-}
-
-impl Login {
-    /// Finds out from which addresses of our own server Nix is to read, and narrows the token where that was
-    /// asked for.
-    async fn read_from(
-        mut self,
-        arguments: &LoginArguments,
-        site: &mut Site,
-        selected: &Selected,
-        context: &Context,
-    ) -> Result<Self, CommandError> {
-        let client = |token: &SecretString| -> Result<Client, CommandError> {
-            let builder = context.client_builder(site.server.clone())?;
-            Ok(builder.token(token.clone()).build()?)
-        };
-        let mut asking = client(&self.token)?;
-        // A workload's token is as narrow as the server has made it for the one organisation.
-        if let Some(org) = &arguments.lines.org
-            && !arguments.workload.workload
-        {
-            let stored = match context.stored_token(&site.server)? {
-                Some(stored) => Some((stored.token.clone(), client(&stored.token)?)),
-                None => None,
-            };
-            let now = site.now.unwrap_or_else(OffsetDateTime::now_utc);
-            let change = !arguments.dry_run && !arguments.print;
-            match narrow::narrow(&asking, &self.identity, org, now, change, stored).await? {
-                Narrowed::Same(warning) => self.warning = warning,
-                Narrowed::Other(token, identity) => {
-                    asking = client(&token)?;
-                    self.token = token;
-                    self.identity = *identity;
-                }
-            }
-        }
-        let reading = arguments.lines.reading(selected);
-        lines::ask(site, &asking, &reading).await?;
-        Ok(self)
+/// Whether a token was refused, by its own words or by the server's.
+fn says_no(error: &CommandError) -> bool {
+    match error.downcast_ref::<ClientError>() {
+        None => true,
+        Some(error) => matches!(
+            error,
+            ClientError::Unauthorized { .. } | ClientError::InvalidToken { .. }
+        ),
     }
 }

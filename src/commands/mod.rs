@@ -102,7 +102,7 @@ impl Command {
     /// The server, where the command itself names it.
     pub(crate) fn server(&self) -> Option<&String> {
         match self {
-            Self::Login(arguments) => arguments.url(),
+            Self::Login(arguments) => arguments.url.as_ref(),
             _ => None,
         }
     }
@@ -110,14 +110,14 @@ impl Command {
     /// The file of certificates for the server, where the command itself names it.
     pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
         match self {
-            Self::Login(arguments) => arguments.ca_file(),
+            Self::Login(arguments) => arguments.ca_file.as_ref(),
             _ => None,
         }
     }
 
     /// Whether it ends well whatever it finds: `fh login --activation`.
     pub(crate) fn never_fails(&self) -> bool {
-        matches!(self, Self::Login(arguments) if arguments.is_activation())
+        matches!(self, Self::Login(arguments) if arguments.activation)
     }
 
     /// Whether it says itself where a token that is refused came from.

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: ServeArguments, context: &Context) -> Result<(), Co
 fn resolve(arguments: ServeArguments, environment: &Environment) -> Result<Resolved, CommandError> {
     let mut given = arguments.given;
     for option in config::OPTIONS {
-        if let Some(text) = environment.serve_option(option.variable)? {
+        if let Some(text) = environment.text_of(option.variable)? {
             given.push(Given {
                 option,
                 texts: vec![text.to_owned()],

@@ -4,11 +4,10 @@ use clap::{Args, Subcommand};
 use fh_client::ServerEntry;
 use serde::Serialize;
 
-use super::logout;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column};
-use crate::setup;
+use crate::setup::{self, removal};
 
 /// List the servers that you have logged in to, choose one, or forget one
 #[derive(Debug, Subcommand)]
@@ -65,7 +64,12 @@ pub(crate) fn run(command: &ServerCommand, context: &Context) -> Result<(), Comm
         ServerCommand::Use(arguments) => choose(&arguments.name, context),
         ServerCommand::Remove(arguments) => {
             let entry = find(&arguments.name, context)?;
-            logout::one(&entry, context)
+            let login = removal::login_to(&entry.url, context)?;
+            let removed = login.map(|login| login.remove(None, context));
+            removal::say(
+                &removed.transpose()?.into_iter().collect::<Vec<_>>(),
+                context,
+            )
         }
     }
 }

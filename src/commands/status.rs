@@ -5,18 +5,17 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_auth::UnverifiedTimes;
-use fh_client::{Error as ClientError, ServerEntry, ServerKind, ServerUrl};
-use secrecy::ExposeSecret;
+use fh_client::{Error as ClientError, ServerKind, ServerUrl};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::expiry::Ending;
-use super::login::attic_cache;
 use super::reach::Reach;
 use crate::context::{Context, Selected, TokenOrigin, no_server};
 use crate::error::{CommandError, Status};
+use crate::keyring::KeyringError;
 use crate::output::human;
+use crate::site::{Identity, base};
 
 /// Show which server you are logged in to, as whom, until when, and what your token may do
 ///
@@ -45,39 +44,26 @@ pub(crate) fn run(
         return all(context);
     }
     let Some(selected) = context.selected()? else {
-        return finish(
-            None,
-            Err(no_server().with_status(Status::LoggedOut)),
-            context,
-        );
+        return logged_out(None, no_server().with_status(Status::LoggedOut), context);
     };
-    let answer = ask(&selected, context);
-    finish(Some(selected.url()), answer, context)
+    let server = selected.url();
+    match ask(&selected, context) {
+        Ok(login) if context.output.is_json() => {
+            context.output.json(&record(server.as_str(), &login)?)?;
+        }
+        Ok(login) => print(server, &login, context)?,
+        Err(error) => return logged_out(Some(server), error, context),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A login that works.
 struct Login {
     kind: ServerKind,
-    user: Option<String>,
-    expires_at: Option<OffsetDateTime>,
-    /// All that our own server says.
-    whoami: Option<fh_api::Whoami>,
+    identity: Identity,
     origin: TokenOrigin,
     /// The addresses that the last login has set up Nix to read from, in their order.
     substituters: Vec<String>,
-}
-
-impl Login {
-    /// Warns where it ends within a week.
-    fn warn_of_end(&self, server: &ServerUrl, context: &Context) {
-        let whoami = self.whoami.as_ref();
-        let ending = self
-            .expires_at
-            .and_then(|end| Ending::of(end, whoami, &self.origin, server, context));
-        if let Some(ending) = ending {
-            context.output.warning(&ending.sentence());
-        }
-    }
 }
 
 fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
@@ -85,7 +71,7 @@ fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
     let kind = selected.kind().unwrap_or_default();
     let found = context.token(server).map_err(|error| {
         // A keyring that does not answer keeps to itself whether there is a token.
-        match error.downcast_ref::<crate::keyring::KeyringError>() {
+        match error.downcast_ref::<KeyringError>() {
             Some(_) => error.with_status(Status::CannotTell),
             None => error,
         }
@@ -101,46 +87,18 @@ fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
         }
         return Err(error.with_status(Status::LoggedOut));
     };
-    let mut login = Login {
+    let client = context
+        .client_of(&base(kind, server), Some(&found.token))?
+        // Somebody waits for a word on how things are, not for things to get better.
+        .with_retries(1);
+    let asking = async { Ok(Identity::ask(&client, kind, server, &found.token).await?) };
+    let (identity, _) = context.wait("", asking).map_err(classified)?;
+    Ok(Login {
         kind,
-        user: None,
-        expires_at: UnverifiedTimes::read(found.token.expose_secret())
-            .and_then(|times| OffsetDateTime::from_unix_timestamp(times.exp?).ok()),
-        whoami: None,
+        identity,
         origin: found.origin,
         substituters: substituters(selected),
-    };
-    let attic = attic_cache(server).filter(|_| kind == ServerKind::Attic);
-    let base = attic.as_ref().map_or(server, |(base, _)| base).clone();
-    let client = context
-        .client_builder(base)?
-        .token(found.token)
-        // Somebody waits for a word on how things are, not for things to get better.
-        .retries(1)
-        .build()?;
-    context
-        .wait("", async {
-            match (kind, attic) {
-                (ServerKind::FlakeHub, _) => {
-                    if let Some(status) = client.flakehub_status().await? {
-                        login.user = Some(status.name);
-                        login.expires_at = Some(status.expires_at);
-                    }
-                }
-                (ServerKind::Attic, Some((_, cache))) => {
-                    client.attic_cache(cache).await?;
-                }
-                _ => {
-                    let whoami = client.whoami().await?;
-                    login.user = Some(whoami.user.to_string());
-                    login.expires_at = Some(whoami.expires_at);
-                    login.whoami = Some(whoami);
-                }
-            }
-            Ok(())
-        })
-        .map_err(classified)?;
-    Ok(login)
+    })
 }
 
 fn substituters(selected: &Selected) -> Vec<String> {
@@ -156,46 +114,29 @@ fn substituters(selected: &Selected) -> Vec<String> {
 
 /// Tells 'logged out' from 'cannot tell'.
 fn classified(error: CommandError) -> CommandError {
-    match error.downcast_ref::<ClientError>() {
-        Some(ClientError::Unauthorized { .. }) => error
-            .context("you are logged out")
-            .with_status(Status::LoggedOut),
-        Some(_) => error
-            .context("cannot find out whether you are logged in")
-            .with_status(Status::CannotTell),
-        None => error,
-    }
+    let (about, status) = match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Unauthorized { .. }) => ("you are logged out", Status::LoggedOut),
+        Some(_) => (
+            "cannot find out whether you are logged in",
+            Status::CannotTell,
+        ),
+        None => return error,
+    };
+    error.context(about).with_status(status)
 }
 
-fn finish(
+/// There is no login that works, or nobody can tell.
+fn logged_out(
     server: Option<&ServerUrl>,
-    answer: Result<Login, CommandError>,
+    error: CommandError,
     context: &Context,
 ) -> Result<ExitCode, CommandError> {
-    let url = server;
-    let server = server.map(ServerUrl::as_str);
-    match answer {
-        Ok(login) if context.output.is_json() => {
-            context
-                .output
-                .json(&record(server.unwrap_or_default(), &login)?)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Ok(login) => {
-            print(server.unwrap_or_default(), &login, context)?;
-            if let Some(url) = url {
-                login.warn_of_end(url, context);
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) if context.output.is_json() => {
-            let Some(record) = refusal(server, &error) else {
-                return Err(error);
-            };
+    match refusal(server, &error) {
+        Some(record) if context.output.is_json() => {
             context.output.json(&record)?;
             Ok(error.exit_code())
         }
-        Err(error) => Err(error),
+        _ => Err(error),
     }
 }
 
@@ -203,31 +144,26 @@ fn finish(
 fn all(context: &Context) -> Result<ExitCode, CommandError> {
     let servers = context.credentials()?.list()?;
     if servers.is_empty() {
-        return finish(
-            None,
-            Err(no_server().with_status(Status::LoggedOut)),
-            context,
-        );
+        return logged_out(None, no_server().with_status(Status::LoggedOut), context);
     }
     let mut worst = None;
     let mut records = Vec::new();
     for (index, entry) in servers.into_iter().enumerate() {
-        let ServerEntry { name, url, .. } = entry.clone();
+        let (name, url) = (entry.name.clone(), entry.url.clone());
         let answer = ask(&context.known(entry)?, context);
-        if let Err(error) = &answer {
-            let status = error.status();
-            if refusal(Some(url.as_str()), error).is_none() {
-                return answer.map(|_| ExitCode::SUCCESS);
-            }
-            if worst != Some(Status::CannotTell) {
-                worst = Some(status);
-            }
+        let mut record = match &answer {
+            Ok(login) => record(url.as_str(), login)?,
+            Err(error) => match refusal(Some(&url), error) {
+                Some(record) => record,
+                None => return answer.map(|_| ExitCode::SUCCESS),
+            },
+        };
+        if let Err(error) = &answer
+            && worst != Some(Status::CannotTell)
+        {
+            worst = Some(error.status());
         }
         if context.output.is_json() {
-            let mut record = match &answer {
-                Ok(login) => record(url.as_str(), login)?,
-                Err(error) => refusal(Some(url.as_str()), error).unwrap_or_default(),
-            };
             record["name"] = json!(name);
             records.push(record);
             continue;
@@ -236,10 +172,7 @@ fn all(context: &Context) -> Result<ExitCode, CommandError> {
             context.output.text("\n")?;
         }
         match answer {
-            Ok(login) => {
-                print(url.as_str(), &login, context)?;
-                login.warn_of_end(&url, context);
-            }
+            Ok(login) => print(&url, &login, context)?,
             Err(error) => context.output.details(
                 &(),
                 &[("Server", url.to_string()), ("Login", error.sentence())],
@@ -253,26 +186,26 @@ fn all(context: &Context) -> Result<ExitCode, CommandError> {
 }
 
 /// What a program is told where there is no login that works; none for what is no answer at all.
-fn refusal(server: Option<&str>, error: &CommandError) -> Option<Value> {
+fn refusal(server: Option<&ServerUrl>, error: &CommandError) -> Option<Value> {
     let logged_in = match error.status() {
         Status::LoggedOut => Some(false),
         Status::CannotTell => None,
         _ => return None,
     };
     Some(json!({
-        "server": server,
+        "server": server.map(ServerUrl::as_str),
         "logged_in": logged_in,
         "reason": error.sentence(),
     }))
 }
 
 fn record(server: &str, login: &Login) -> Result<Value, CommandError> {
-    let mut report = match &login.whoami {
+    let mut report = match &login.identity.whoami {
         Some(whoami) => serde_json::to_value(whoami)
             .map_err(|error| CommandError::output(std::io::Error::other(error)))?,
         None => json!({
-            "user": login.user,
-            "expires_at": login.expires_at.map(human::timestamp),
+            "user": login.identity.user,
+            "expires_at": login.identity.expires_at.map(human::timestamp),
         }),
     };
     report["server"] = json!(server);
@@ -283,13 +216,17 @@ fn record(server: &str, login: &Login) -> Result<Value, CommandError> {
     Ok(report)
 }
 
-fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandError> {
+/// Prints a login, and warns where it ends within a week.
+fn print(server: &ServerUrl, login: &Login, context: &Context) -> Result<(), CommandError> {
+    let Identity {
+        user,
+        expires_at,
+        whoami,
+    } = &login.identity;
     let now = OffsetDateTime::now_utc();
-    let mut lines = vec![("Server", server.to_owned())];
-    let expires = login
-        .expires_at
-        .map_or_else(|| "not known".to_owned(), |end| human::date(end, now));
-    match &login.whoami {
+    let mut lines = vec![("Server", server.to_string())];
+    let expires = expires_at.map_or_else(|| "not known".to_owned(), |end| human::date(end, now));
+    match whoami {
         Some(whoami) => {
             let mut user = format!("{} ({}", whoami.user, whoami.kind);
             if whoami.server_admin {
@@ -315,9 +252,7 @@ fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandEr
         }
         None => {
             lines.push(("Kind", login.kind.to_string()));
-            if let Some(user) = &login.user {
-                lines.push(("User", user.clone()));
-            }
+            lines.extend(user.clone().map(|user| ("User", user)));
             lines.push(("Expires", expires));
         }
     }
@@ -327,5 +262,11 @@ fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandEr
     if login.substituters.iter().any(is_part) {
         lines.push(("Nix reads", login.substituters.join(", ")));
     }
-    context.output.details(&(), &lines)
+    context.output.details(&(), &lines)?;
+    let whoami = whoami.as_ref();
+    let ending = expires_at.and_then(|end| Ending::of(end, whoami, &login.origin, server, context));
+    if let Some(ending) = ending {
+        context.output.warning(&ending.sentence());
+    }
+    Ok(())
 }

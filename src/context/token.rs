@@ -26,8 +26,7 @@ impl FoundToken {
 
     /// When it ends, as it says itself.
     pub(crate) fn expires_at(&self) -> Option<OffsetDateTime> {
-        let end = UnverifiedTimes::read(self.token.expose_secret())?.exp?;
-        OffsetDateTime::from_unix_timestamp(end).ok()
+        expires_at(&self.token)
     }
 
     /// How long it was made for, as it says itself.
@@ -41,6 +40,12 @@ impl FoundToken {
         let end = self.expires_at();
         self.origin.is_stored() && end.is_some_and(|end| end <= OffsetDateTime::now_utc())
     }
+}
+
+/// When a token ends, as it says itself.
+pub(crate) fn expires_at(token: &SecretString) -> Option<OffsetDateTime> {
+    let end = UnverifiedTimes::read(token.expose_secret())?.exp?;
+    OffsetDateTime::from_unix_timestamp(end).ok()
 }
 
 /// Where a token came from.

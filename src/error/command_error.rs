@@ -28,11 +28,11 @@ pub(crate) enum Status {
     CannotTell,
     /// 124: the time that was given is over; as of timeout(1).
     OutOfTime,
-    /// 130: Ctrl-C.
+    /// 130: Ctrl-C ended it.
     Interrupted,
-    /// 143: SIGTERM.
+    /// 143: SIGTERM ended it.
     Terminated,
-    /// 129: SIGHUP.
+    /// 129: SIGHUP ended it: the terminal was closed.
     HungUp,
 }
 
@@ -96,26 +96,18 @@ impl CommandError {
         Self::new(Status::Usage, anyhow::anyhow!("{message}"))
     }
 
-    /// Ctrl-C, and what there is to know about what was not finished; empty where nothing is.
-    pub(crate) fn interrupted(hint: impl Into<String>) -> Self {
-        Self::ended(Status::Interrupted, "interrupted", hint)
-    }
-
-    /// SIGTERM, and what there is to know about what was not finished; empty where nothing is.
-    pub(crate) fn terminated(hint: impl Into<String>) -> Self {
-        Self::ended(Status::Terminated, "ended by SIGTERM", hint)
-    }
-
-    /// SIGHUP, and what there is to know about what was not finished; empty where nothing is.
-    pub(crate) fn hung_up(hint: impl Into<String>) -> Self {
-        Self::ended(Status::HungUp, "ended by SIGHUP", hint)
-    }
-
-    fn ended(status: Status, what: &'static str, hint: impl Into<String>) -> Self {
-        let error = Self::new(status, anyhow::anyhow!(what));
-        match hint.into() {
-            hint if hint.is_empty() => error,
-            hint => error.hint(hint),
+    /// Ctrl-C or a signal, and what there is to know about what was not finished; empty where nothing is.
+    pub(crate) fn ended(by: Status, hint: &str) -> Self {
+        let what = match by {
+            Status::Terminated => "ended by SIGTERM",
+            Status::HungUp => "ended by SIGHUP",
+            _ => "interrupted",
+        };
+        let error = Self::new(by, anyhow::anyhow!(what));
+        if hint.is_empty() {
+            error
+        } else {
+            error.hint(hint)
         }
     }
 

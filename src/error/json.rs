@@ -100,9 +100,9 @@ mod tests {
             CommandError::from(ClientError::OutOfTime {
                 allowed: Duration::from_secs(1),
             }),
-            CommandError::interrupted(""),
-            CommandError::terminated(""),
-            CommandError::hung_up(""),
+            CommandError::ended(Status::Interrupted, ""),
+            CommandError::ended(Status::Terminated, ""),
+            CommandError::ended(Status::HungUp, ""),
             CommandError::file("read", std::path::Path::new("/x"), file),
         ] {
             let word = word(&error, error.downcast_ref());

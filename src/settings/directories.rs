@@ -56,7 +56,8 @@ impl Directories {
     }
 
     pub(super) fn resolve(environment: &Environment) -> Result<Self, CommandError> {
-        let config = config_home(environment)?;
+        let config = xdg(environment, &variables::XDG_CONFIG_HOME, ".config")?;
+        let cache = xdg(environment, &variables::XDG_CACHE_HOME, ".cache")?;
         let system = absolute(environment, &variables::NIX_CONF_DIR)?
             .unwrap_or_else(|| PathBuf::from("/etc/nix"));
         let state = absolute(environment, &variables::NIX_STATE_DIR)?
@@ -70,7 +71,7 @@ impl Directories {
         Ok(Self {
             fh_config: config.join("fh"),
             flakehub_token: config.join("flakehub/auth"),
-            fh_cache: cache_home(environment)?.join("fh"),
+            fh_cache: cache.join("fh"),
             user_netrc: config.join("nix/netrc"),
             system_netrc: system.join("netrc"),
             determinate_netrc: state.with_file_name("determinate").join("netrc"),
@@ -94,17 +95,15 @@ fn unread_because(environment: &Environment) -> Option<&'static str> {
     Some(empty.name)
 }
 
-fn config_home(environment: &Environment) -> Result<PathBuf, CommandError> {
-    match absolute(environment, &variables::XDG_CONFIG_HOME)? {
+/// The directory that a variable of XDG names, else its place in the home directory.
+fn xdg(
+    environment: &Environment,
+    variable: &Variable,
+    usual: &str,
+) -> Result<PathBuf, CommandError> {
+    match absolute(environment, variable)? {
         Some(directory) => Ok(directory),
-        None => Ok(home(environment)?.join(".config")),
-    }
-}
-
-fn cache_home(environment: &Environment) -> Result<PathBuf, CommandError> {
-    match absolute(environment, &variables::XDG_CACHE_HOME)? {
-        Some(directory) => Ok(directory),
-        None => Ok(home(environment)?.join(".cache")),
+        None => Ok(home(environment)?.join(usual)),
     }
 }
 

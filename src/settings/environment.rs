@@ -84,26 +84,17 @@ impl Environment {
     /// # Errors
     /// A usage error where it is not UTF-8; the value is not shown.
     pub(crate) fn text(&self, variable: &Variable) -> Result<Option<&str>, CommandError> {
-        self.utf8(variable.name)
+        self.text_of(variable.name)
     }
 
-    fn utf8(&self, name: &'static str) -> Result<Option<&str>, CommandError> {
-        let Some(value) = self.values.get(name) else {
-            return Ok(None);
-        };
-        match value.to_str() {
-            Some(text) => Ok(Some(text)),
-            None => Err(CommandError::usage(format!("{name} is not valid UTF-8"))),
-        }
-    }
-
-    /// The value of the variable that an option of `fh serve` has.
+    /// The same of the variable that an option of `fh serve` has.
     ///
     /// # Errors
-    /// A usage error where it is not UTF-8.
-    #[cfg(feature = "server")]
-    pub(crate) fn serve_option(&self, name: &'static str) -> Result<Option<&str>, CommandError> {
-        self.utf8(name)
+    /// A usage error where it is not UTF-8; the value is not shown.
+    pub(crate) fn text_of(&self, name: &'static str) -> Result<Option<&str>, CommandError> {
+        let text = self.values.get(name).map(|value| value.to_str());
+        let not_utf8 = || CommandError::usage(format!("{name} is not valid UTF-8"));
+        text.map(|text| text.ok_or_else(not_utf8)).transpose()
     }
 
     /// The value as yes or no.

@@ -45,6 +45,16 @@ pub(crate) enum TokenInEnvironment {
     File(PathBuf),
 }
 
+impl TokenInEnvironment {
+    /// The name of the variable that it is from.
+    pub(crate) fn variable(&self) -> &'static str {
+        match self {
+            Self::Value(_) => variables::FH_TOKEN.name,
+            Self::File(_) => variables::FH_TOKEN_FILE.name,
+        }
+    }
+}
+
 /// Which of the standard streams are terminals, and whether they show colours.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Terminals {

@@ -2,10 +2,10 @@
 //!
 //! The help texts and the man pages take their words from here.
 
-/// An environment variable.
+/// An environment variable that `fh` reads.
 #[derive(Debug)]
 pub(crate) struct Variable {
-    /// Its name.
+    /// As the environment has it.
     pub(crate) name: &'static str,
     /// What it does, for the manual.
     pub(crate) help: &'static str,

@@ -24,7 +24,7 @@ pub(crate) enum Privacy {
     Private,
     /// Whoever could; a new one is its owner's alone: config.toml.
     Kept,
-    /// Everybody: nix.conf.
+    /// Everybody on this machine: nix.conf.
     Public,
     /// Whoever could before a login: a netrc that is given back with these permission bits.
     GivenBack(u32),
@@ -40,21 +40,16 @@ impl Privacy {
     }
 
     fn options(self) -> EditOptions {
-        match self {
-            Self::Secret => EditOptions {
-                access: Access::OwnerOnly,
-                ..EditOptions::private()
-            },
-            Self::Private => EditOptions::private(),
-            Self::Kept => EditOptions {
-                access: Access::Keep,
-                ..EditOptions::private()
-            },
-            Self::Public => EditOptions::shared(),
-            Self::GivenBack(mode) => EditOptions {
-                access: Access::Exactly(mode),
-                ..EditOptions::private()
-            },
+        let access = match self {
+            Self::Public => return EditOptions::shared(),
+            Self::Private => return EditOptions::private(),
+            Self::Secret => Access::OwnerOnly,
+            Self::Kept => Access::Keep,
+            Self::GivenBack(mode) => Access::Exactly(mode),
+        };
+        EditOptions {
+            access,
+            ..EditOptions::private()
         }
     }
 
@@ -115,6 +110,11 @@ impl Change {
         }
     }
 
+    /// The file, and what is in it before and after.
+    fn content(&self) -> (&Path, Option<&[u8]>, Option<&[u8]>) {
+        (&self.path, self.before.as_deref(), self.after.as_deref())
+    }
+
     /// Whether the content changes.
     pub(crate) fn is_new(&self) -> bool {
         self.before != self.after
@@ -165,7 +165,7 @@ pub(crate) struct Changes {
     pub(crate) files: Vec<Change>,
 }
 
-/// What was done to a file.
+/// What was done to a file that changed.
 #[derive(Debug)]
 pub(crate) struct Applied {
     /// As that of the [`Change`].
@@ -184,18 +184,16 @@ impl Changes {
     /// Whether the same would be done: a plan that was shown is still the plan. How it is noted is
     /// no part of what was shown.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let shown = |changes: &Self| -> Vec<Change> {
-            let files = changes.files.iter().filter(|change| change.kind != LEDGER);
-            files.cloned().collect()
-        };
-        let (ours, theirs) = (shown(self), shown(other));
         self.keyring.is_some() == other.keyring.is_some()
-            && ours.len() == theirs.len()
-            && ours.iter().zip(&theirs).all(|(ours, theirs)| {
-                ours.path == theirs.path
-                    && ours.before == theirs.before
-                    && ours.after == theirs.after
-            })
+            && self
+                .shown()
+                .map(Change::content)
+                .eq(other.shown().map(Change::content))
+    }
+
+    /// The files whose changes a person is shown: how it is noted what was done is nobody's business.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Change> {
+        self.files.iter().filter(|change| change.kind != LEDGER)
     }
 
     /// Does all of it, or, where something fails, nothing.
@@ -206,7 +204,7 @@ impl Changes {
         let mut applied = Vec::new();
         for (index, change) in self.files.iter().enumerate() {
             match change.apply() {
-                Ok(done) => applied.push(done),
+                Ok(done) => applied.extend(done),
                 Err(error) => return Err(self.take_back(index, error)),
             }
         }
@@ -242,14 +240,9 @@ impl Changes {
 }
 
 impl Change {
-    fn apply(&self) -> Result<Applied, CommandError> {
+    fn apply(&self) -> Result<Option<Applied>, CommandError> {
         if self.is_nothing() {
-            return Ok(Applied {
-                kind: self.kind,
-                path: self.path.clone(),
-                what: Vec::new(),
-                tightened_from: None,
-            });
+            return Ok(None);
         }
         let edited = atomic::replace_exactly(
             &self.path,
@@ -257,12 +250,12 @@ impl Change {
             self.before.as_deref(),
             self.after.as_deref(),
         )?;
-        Ok(Applied {
+        Ok(Some(Applied {
             kind: self.kind,
             path: edited.path,
             what: self.what.clone(),
             tightened_from: edited.tightened_from,
-        })
+        }))
     }
 
     fn take_back(&self) -> Result<(), CommandError> {

@@ -4,7 +4,8 @@
 //! so: `nix store info --json`, on older versions `nix store ping`, which did not tell whether it
 //! trusts. Where there is no Nix there is nothing to say.
 
-use std::process::Stdio;
+use std::io;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -36,9 +37,8 @@ pub(crate) async fn look() -> Daemon {
         &["store", "ping", "--json"],
         &["store", "ping"],
     ] {
-        match ask(arguments).await {
-            Some(answer) => return understand(&answer),
-            None => continue,
+        if let Some(answer) = ask(arguments).await {
+            return understand(&answer);
         }
     }
     Daemon::Unknown
@@ -46,21 +46,10 @@ pub(crate) async fn look() -> Daemon {
 
 /// Why Nix does not say, in its own words; none where it cannot be started at all.
 pub(crate) async fn trouble() -> Option<String> {
-    let output = Command::new("nix")
-        .args([
-            "--extra-experimental-features",
-            "nix-command",
-            "store",
-            "ping",
-        ])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = match tokio::time::timeout(PATIENCE, output).await {
-        Ok(started) => started.ok()?,
-        Err(_) => return Some("it takes too long".to_owned()),
-    };
-    Some(reason(&output.stderr))
+    match run(&["store", "ping"]).await {
+        Some(started) => Some(reason(&started.ok()?.stderr)),
+        None => Some("it takes too long".to_owned()),
+    }
 }
 
 /// What a program of Nix says is wrong: its last line with an error, else its last line. The text of a line
@@ -87,24 +76,31 @@ pub(crate) fn without_setting(said: &str) -> String {
     }
 }
 
-/// What Nix prints, on either stream; nothing where it fails or takes too long.
-async fn ask(arguments: &[&str]) -> Option<String> {
+/// Runs a command of Nix that needs no network; none where it takes too long.
+async fn run(arguments: &[&str]) -> Option<io::Result<Output>> {
     let output = Command::new("nix")
         .args(["--extra-experimental-features", "nix-command"])
         .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, output).await.ok()?.ok()?;
+    tokio::time::timeout(PATIENCE, output).await.ok()
+}
+
+/// What Nix prints, on either stream; nothing where it fails or takes too long.
+async fn ask(arguments: &[&str]) -> Option<String> {
+    let output = run(arguments).await?.ok()?;
     if !output.status.success() {
         return None;
     }
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if text.trim().is_empty() {
-        // Before 2.14 it was a remark.
-        text = String::from_utf8_lossy(&output.stderr).into_owned();
-    }
-    Some(text)
+    // Before 2.14 it was a remark.
+    let has_answer = !output.stdout.trim_ascii().is_empty();
+    let answer = if has_answer {
+        output.stdout
+    } else {
+        output.stderr
+    };
+    Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
 #[derive(Deserialize)]

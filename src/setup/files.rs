@@ -43,7 +43,11 @@ impl Files {
     pub(crate) fn look(&mut self, path: &Path) -> Result<Option<&[u8]>, CommandError> {
         if !self.seen.contains_key(path) {
             let seen = match atomic::read_private(path)? {
-                None => Seen::Missing,
+                None => {
+                    let missing = atomic::missing_directories(path)?;
+                    self.missing_directories.insert(path.to_owned(), missing);
+                    Seen::Missing
+                }
                 Some(file) => {
                     let metadata = std::fs::metadata(path)
                         .map_err(|error| CommandError::file("read", path, error))?;
@@ -54,10 +58,6 @@ impl Files {
                     }
                 }
             };
-            if matches!(seen, Seen::Missing) {
-                let missing = atomic::missing_directories(path)?;
-                self.missing_directories.insert(path.to_owned(), missing);
-            }
             self.seen.insert(path.to_owned(), seen);
         }
         Ok(self.content(path))
@@ -92,25 +92,31 @@ impl Files {
         }
     }
 
+    /// The content, the permission bits, and whether it belongs to root.
+    fn file(&self, path: &Path) -> Option<(&[u8], u32, bool)> {
+        match self.seen.get(path)? {
+            Seen::File {
+                content,
+                mode,
+                of_root,
+            } => Some((content, *mode, *of_root)),
+            Seen::Missing | Seen::Unreadable(_) => None,
+        }
+    }
+
     /// The content of a file.
     pub(crate) fn content(&self, path: &Path) -> Option<&[u8]> {
-        match self.seen.get(path) {
-            Some(Seen::File { content, .. }) => Some(content),
-            _ => None,
-        }
+        Some(self.file(path)?.0)
     }
 
     /// The permission bits of a file.
     pub(crate) fn mode(&self, path: &Path) -> Option<u32> {
-        match self.seen.get(path) {
-            Some(Seen::File { mode, .. }) => Some(*mode),
-            _ => None,
-        }
+        Some(self.file(path)?.1)
     }
 
     /// Whether a file belongs to root.
     pub(crate) fn is_of_root(&self, path: &Path) -> bool {
-        matches!(self.seen.get(path), Some(Seen::File { of_root: true, .. }))
+        self.file(path).is_some_and(|(_, _, of_root)| of_root)
     }
 
     /// The directories that would have to be made for a file.

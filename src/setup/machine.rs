@@ -88,27 +88,25 @@ impl Machine {
             ))
             .hint(format!("Unset {empty}, and try again.")));
         }
+        let of_system = directories.system_nix_conf();
         let (roots, path, default_netrc) = match scope {
-            Scope::System => {
-                let system = directories.system_nix_conf();
-                (
-                    vec![system.clone()],
-                    system,
-                    directories.system_netrc.clone(),
-                )
-            }
+            Scope::System => (
+                vec![of_system.clone()],
+                &of_system,
+                &directories.system_netrc,
+            ),
             Scope::User => (
                 directories.nix_confs(),
-                directories.user_nix_conf.clone(),
-                directories.user_netrc.clone(),
+                &directories.user_nix_conf,
+                &directories.user_netrc,
             ),
         };
         let mut machine = Self {
             scope,
             roots,
-            nix_conf: file_to_edit(&path, &EditOptions::shared().store)?,
+            nix_conf: file_to_edit(path, &EditOptions::shared().store)?,
             variable: None,
-            default_netrc,
+            default_netrc: default_netrc.clone(),
             system_netrc: directories.system_netrc.clone(),
             determinate: Determinate::of(&directories),
             config_is_generated: false,
@@ -259,7 +257,7 @@ impl Machine {
 
     /// An error of reading or writing files, with what to do where it is about a netrc that is not this
     /// user's to use: Nix may read such a one.
-    pub(crate) fn explained(&self, error: CommandError) -> CommandError {
+    pub(crate) fn explained(&self, mut error: CommandError) -> CommandError {
         let (path, is_denied) = match error.downcast_ref() {
             Some(Error::Io { path, source, .. }) if access::is_denied(source) => (path, true),
             Some(Error::InStore { path, .. } | Error::NotRegular { path }) => (path, false),
@@ -281,11 +279,10 @@ impl Machine {
         // By its own name, which may be that of a link that leads astray.
         let obstacle = Obstacle::on_the_way_to(&netrc).filter(|_| is_denied);
         if let Some(obstacle) = obstacle {
-            let error = error.hint_once(obstacle.hint());
+            error = error.hint_once(obstacle.hint());
             if obstacle.is_mine() {
                 return error;
             }
-            return self.naming_setting(error, &in_force, &netrc);
         }
         self.naming_setting(error, &in_force, &netrc)
     }

@@ -14,27 +14,16 @@ pub(crate) mod daemon;
 mod files;
 pub(crate) mod keeper;
 mod ledger;
+mod lock;
 mod machine;
+mod netrc;
+pub(crate) mod removal;
+pub(crate) mod renewal;
 
-use std::time::Duration;
-
-use fh_conf::atomic::{self, Held};
-
-pub(crate) use changes::{Applied, Change, Changes, KeyringChange, LEDGER, Privacy};
+pub(crate) use changes::{Applied, Change, Changes, KeyringChange, Privacy};
+#[cfg(test)]
 pub(crate) use files::Files;
-pub(crate) use ledger::{ledger_of, ledger_text};
+pub(crate) use ledger::{ledger_change, ledger_of, noted};
+pub(crate) use lock::hold;
 pub(crate) use machine::{Machine, Scope};
-
-use crate::context::Context;
-use crate::error::CommandError;
-
-/// How long another login may take: as long as thirty at once.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Keeps every other `fh` from changing the files, until the result is dropped.
-pub(crate) fn hold(context: &Context) -> Result<Held, CommandError> {
-    let path = context.settings.directories()?.fh_config.join("setup");
-    atomic::hold(&path, 0o700, PATIENCE).map_err(|error| {
-        CommandError::from(error).context("cannot record what was added to your files")
-    })
-}
+pub(crate) use netrc::{netrc_change, parse_netrc};

@@ -25,7 +25,9 @@ pub(crate) fn on_a_terminal_of(columns: u16, world: &World, arguments: &[&str]) 
         .env("TERM", "xterm")
         .current_dir(world.path(""))
         // The terminal comes without echo; it is set before `fh` can look at it.
+        // Whoever runs the tests may ignore SIGHUP, as `nohup` does.
         .args(["-c", "read -r go && exec \"$@\"", "sh"])
+        .args(["/usr/bin/env", "--default-signal=HUP"])
         .arg(assert_cmd::cargo::cargo_bin!("fh"))
         .args(arguments);
     let mut session = Session::spawn(command).unwrap();
@@ -259,4 +261,114 @@ fn where_no_server_is_known_it_is_asked_for() {
         "{}",
         refused.stderr
     );
+}
+
+#[test]
+fn where_several_servers_are_known_and_none_is_the_default_one_is_chosen() {
+    let server = TestServer::start().unwrap();
+    let (world, login) = (World::new(), ["login", "--scope", "user", "--yes"]);
+    let another = "[servers.a]\nurl = \"https://a.example.org\"\n";
+    let config = format!("{another}[servers.b]\nurl = \"{}\"\n", server.url());
+    world.write(".config/fh/config.toml", &config);
+    let mut session = on_a_terminal(&world, &login);
+    let shown = session.expect("  another one").unwrap();
+    let shown = String::from_utf8_lossy(shown.as_bytes()).into_owned();
+    assert!(shown.contains("> https://a.example.org"), "{shown}");
+    session.send("\x1b[B\r").unwrap();
+    let prompt = format!("Token for {} (it is not shown)", server.url());
+    session.expect(prompt).unwrap();
+    session.send(format!("{}\r", server.admin_token())).unwrap();
+    session.expect("Logged in to").unwrap();
+    rest(&mut session);
+    assert!(session.get_process().get_echo().unwrap());
+
+    // By its address it can be another one too.
+    world.write(".config/fh/config.toml", another);
+    let mut session = on_a_terminal(&world, &login);
+    session.expect("  another one").unwrap();
+    session.send("\x1b[A\r").unwrap();
+    session.expect("Enter for FlakeHub:").unwrap();
+    session.send(format!("{}\r", server.url())).unwrap();
+    session.expect("it is not shown").unwrap();
+    session.send(ControlCode::EndOfText).unwrap();
+    let said = rest(&mut session);
+    assert!(said.contains("Nothing was changed."), "{said}");
+}
+
+/// A login that asks for one of two servers, and one that asks whether it may change files.
+fn asking(world: &World, server: &TestServer, question: &str) -> OsSession {
+    let mut login = vec!["login", "--scope", "user"];
+    world.write("token", server.admin_token());
+    let token = world.path("token");
+    if question == "another one" {
+        let known = "[servers.a]\nurl = \"https://a.org\"\n[servers.b]\nurl = \"https://b.org\"\n";
+        world.write(".config/fh/config.toml", known);
+    } else {
+        login.extend([
+            "--server",
+            server.url(),
+            "--token-file",
+            token.to_str().unwrap(),
+        ]);
+    }
+    let mut session = on_a_terminal(world, &login);
+    session.expect(question).unwrap();
+    session
+}
+
+#[test]
+fn whatever_ends_a_question_the_terminal_shows_what_is_typed_and_its_cursor() {
+    let server = TestServer::start().unwrap();
+    for question in ["another one", "Make these changes?"] {
+        for (signal, code) in [
+            (None, 130),
+            (Some(Signal::TERM), 143),
+            (Some(Signal::HUP), 129),
+        ] {
+            let case = format!("{question} {signal:?}");
+            let world = World::new();
+            let mut session = asking(&world, &server, question);
+            session.send("n").unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(!session.get_process().get_echo().unwrap(), "{case}");
+            match signal {
+                None => session.send(ControlCode::EndOfText).unwrap(),
+                Some(signal) => {
+                    let pid = Pid::from_raw(session.get_process().pid().as_raw()).unwrap();
+                    kill_process(pid, signal).unwrap();
+                    // Also a key that comes too late must not take the echo again.
+                    session.send("j").unwrap();
+                }
+            }
+            let said = rest(&mut session);
+            assert!(said.contains("Nothing was changed."), "{case}: {said}");
+            let hidden = said.rfind("\u{1b}[?25l");
+            assert!(said.rfind("\u{1b}[?25h") > hidden, "{case}: {said}");
+            assert!(session.get_process().get_echo().unwrap(), "{case}");
+            let status = session.get_process_mut().wait().unwrap();
+            assert!(
+                format!("{status:?}").contains(&code.to_string()),
+                "{case}: {status:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_a_whole_word_is_an_answer() {
+    let server = TestServer::start().unwrap();
+    for (answer, done) in [("no", false), ("yes", true), ("", true)] {
+        let world = World::new();
+        let mut session = asking(&world, &server, "Make these changes?");
+        // A letter of it would be one.
+        for typed in ["not yet", "why", "never"] {
+            session.send(format!("{typed}\r")).unwrap();
+            session.expect("answer yes or no").unwrap();
+            session.expect("d shows the diff] ").unwrap();
+        }
+        session.send(format!("x\x7f{answer}\r")).unwrap();
+        let said = rest(&mut session);
+        assert_eq!(said.contains("Logged in to"), done, "{answer}: {said}");
+        assert_eq!(world.config("fh").exists(), done, "{answer}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Whether Nix answers, and whose settings count for it.
 
-use super::finding::Finding;
+use super::finding::{Check, Finding};
 use super::nix;
 use super::origin::Origins;
 use crate::context::Context;
@@ -14,7 +14,7 @@ pub(super) fn named_daemon(context: &Context, origins: &Origins) -> Option<Strin
     let of_variable = variable.map(|variable| format!("unset {}", variable.name));
     of_variable.or_else(|| {
         let place = origins.of("store", Daemon::Trusting)?;
-        Some(place.edited("store").removed())
+        Some(place.removed("store"))
     })
 }
 
@@ -35,7 +35,7 @@ pub(super) fn mended_by(said: &str, origins: &Origins, named: Option<String>) ->
         .and_then(|(_, rest)| rest.split_once("' has invalid value"))
         .and_then(|(name, _)| Some((name, origins.of(name, Daemon::Trusting)?)));
     if let Some((name, place)) = of_setting {
-        place.edited(name).corrected()
+        place.corrected(name)
     } else if said.contains("cannot connect to") || is_not_allowed && said.contains("/nix/var/nix")
     {
         match named {
@@ -55,23 +55,21 @@ pub(super) fn trust(
     trouble: Option<String>,
     mended_by: impl Fn(&str) -> String,
 ) -> Finding {
-    const NAME: &str = "daemon";
+    const NAME: Check = Check("daemon");
     match daemon {
-        Daemon::None => Finding::ok(NAME, "there is none: Nix uses your own settings"),
-        Daemon::Trusting => Finding::ok(NAME, "the Nix daemon trusts you: your own settings count"),
-        Daemon::Distrusting => Finding::ok(
-            NAME,
-            "the Nix daemon does not trust you: only the machine's settings count",
-        ),
-        Daemon::Silent => Finding::warning(
-            NAME,
+        Daemon::None => NAME.ok("there is none: Nix uses your own settings"),
+        Daemon::Trusting => NAME.ok("the Nix daemon trusts you: your own settings count"),
+        Daemon::Distrusting => {
+            NAME.ok("the Nix daemon does not trust you: only the machine's settings count")
+        }
+        Daemon::Silent => NAME.warning(
             "there is a Nix daemon, and this version of Nix does not report whether it trusts you",
         ),
         Daemon::Unknown => match trouble {
-            None => Finding::failed(NAME, "Nix is not installed", nix::INSTALL),
+            None => NAME.failed("Nix is not installed", nix::INSTALL),
             Some(said) => {
                 let fix = mended_by(&said);
-                Finding::failed(NAME, format!("Nix does not answer: {said}"), fix)
+                NAME.failed(format!("Nix does not answer: {said}"), fix)
             }
         },
     }

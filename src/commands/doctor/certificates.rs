@@ -10,10 +10,10 @@ use fh_client::{
 };
 use time::OffsetDateTime;
 
-use super::finding::Finding;
+use super::finding::{Check, Finding};
 use super::meant::{Meant, NOT_REACHED};
-use super::nix::Settings;
-use super::origin::{Origins, generated_from, option};
+use super::nix::Nix;
+use super::origin::{generated_from, option};
 use crate::access::quoted;
 use crate::certificates::{self, Bundle};
 use crate::context::Context;
@@ -22,7 +22,7 @@ use crate::settings::variables;
 use crate::setup::daemon::Daemon;
 use crate::setup::keeper::is_generated;
 
-const NAME: &str = "certificates";
+const NAME: Check = Check("certificates");
 
 /// The setting of Nix.
 const SETTING: &str = "ssl-cert-file";
@@ -38,11 +38,8 @@ pub(super) fn named(context: &Context, server: &ServerUrl) -> Vec<Finding> {
         .find(|variable| context.settings.has(variable));
     if let (Some(path), Some(variable)) = (&context.settings.ca_file, variable) {
         let fix = format!("correct {}, or unset it", variable.name);
-        findings.extend(looked_at(
-            path,
-            &format!("{} names it", variable.name),
-            &fix,
-        ));
+        let named = format!("{} names it", variable.name);
+        findings.extend(looked_at(path, &named, &fix));
     }
     if let Ok(Some(path)) = context.server_ca_file(server) {
         let fix = format!("fh login --server {server} --ca-file FILE");
@@ -56,7 +53,7 @@ fn looked_at(path: &Path, named: &str, fix: &str) -> Option<Finding> {
     let pem = match certificates::read(path) {
         Ok(pem) => pem,
         Err(error) => {
-            let mut finding = Finding::of_file(NAME, path, &error, fix);
+            let mut finding = NAME.of_file(path, &error, fix);
             finding.add(named);
             return Some(finding);
         }
@@ -66,7 +63,10 @@ fn looked_at(path: &Path, named: &str, fix: &str) -> Option<Finding> {
         "all certificates in {} have expired (the last one {ago}), so Nix refuses them; {named}",
         path.display()
     );
-    Some(Finding::warning(NAME, about).fix(format!("{fix}   with a certificate that is valid")))
+    Some(
+        NAME.warning(about)
+            .fix(format!("{fix}   with a certificate that is valid")),
+    )
 }
 
 /// When the last one of some certificates expired, for a person; none where one is valid, or none can be read.
@@ -78,40 +78,31 @@ fn all_expired(pem: &[u8]) -> Option<String> {
 }
 
 /// Whether Nix believes the server with the certificates that it reads.
-pub(super) async fn of_nix(
-    context: &Context,
-    meant: &Meant,
-    settings: &Settings,
-    daemon: Daemon,
-    origins: &Origins,
-) -> Option<Finding> {
-    let substituter = meant
-        .site
-        .substituter
-        .as_ref()
-        .unwrap_or(&meant.site.server);
+pub(super) async fn of_nix(context: &Context, meant: &Meant, nix: &Nix) -> Option<Finding> {
+    let site = &meant.site;
+    let substituter = site.substituter.as_ref().unwrap_or(&site.server);
     if !substituter.is_secure() {
         return None;
     }
-    let path = read_by_nix(context, settings, daemon, origins);
+    let path = read_by_nix(context, nix);
     let ours = context.server_ca_file(substituter).ok().flatten();
     let ours = ours.or_else(|| context.settings.ca_file.clone());
     let pem = match certificates::read(&path) {
         Ok(pem) => pem,
         Err(error) => {
-            let fix = match origins.of(SETTING, daemon) {
-                Some(place) => place.edited(SETTING).corrected(),
+            let fix = match nix.place_of(SETTING) {
+                Some(place) => place.corrected(SETTING),
                 None => format!("let `{SETTING}` in nix.conf name a file of certificates"),
             };
-            let mut finding = Finding::of_file(NAME, &path, &error, fix);
+            let mut finding = NAME.of_file(&path, &error, fix);
             finding.add("Nix reads it");
             return Some(finding);
         }
     };
     let refused = |about: String| {
         let about = format!("{about}: it reads {}", path.display());
-        let fix = joined(&path, ours.as_deref(), settings, daemon, context);
-        Some(Finding::failed(NAME, about, fix))
+        let fix = joined(&path, ours.as_deref(), nix, context);
+        Some(NAME.failed(about, fix))
     };
     if let Some(ago) = all_expired(&pem) {
         return refused(format!(
@@ -130,7 +121,7 @@ pub(super) async fn of_nix(
     let trusted = is_trusted(client().without_expired_certificates()).await?;
     let Err(reason) = trusted else {
         let about = format!("Nix trusts the server's certificate, by {}", path.display());
-        return Some(Finding::ok(NAME, about));
+        return Some(NAME.ok(about));
     };
     let reason = match is_trusted(client()).await {
         Some(Ok(())) => "the certificate of its authority has expired",
@@ -155,28 +146,17 @@ async fn is_trusted(client: ClientBuilder) -> Option<Result<(), String>> {
 }
 
 /// The file that Nix reads. A daemon has variables of its own, which nobody sees from here.
-fn read_by_nix(
-    context: &Context,
-    settings: &Settings,
-    daemon: Daemon,
-    origins: &Origins,
-) -> PathBuf {
-    let is_own = matches!(daemon, Daemon::None | Daemon::Unknown);
-    let set = settings.text(SETTING).filter(|text| !text.is_empty());
-    let set = set.filter(|_| is_own || origins.of(SETTING, daemon).is_some());
+fn read_by_nix(context: &Context, nix: &Nix) -> PathBuf {
+    let is_own = matches!(nix.daemon, Daemon::None | Daemon::Unknown);
+    let set = nix.settings.text(SETTING).filter(|text| !text.is_empty());
+    let set = set.filter(|_| is_own || nix.place_of(SETTING).is_some());
     let variable = context.settings.ca_file.clone().filter(|_| is_own);
     certificates::read_by_nix(set.map(PathBuf::from), variable)
 }
 
 /// What lets Nix trust the certificates that `fh` trusts for the server, beside those that it has.
-fn joined(
-    of_nix: &Path,
-    ours: Option<&Path>,
-    settings: &Settings,
-    daemon: Daemon,
-    context: &Context,
-) -> String {
-    let conf = match (context.settings.directories(), daemon) {
+fn joined(of_nix: &Path, ours: Option<&Path>, nix: &Nix, context: &Context) -> String {
+    let conf = match (context.settings.directories(), nix.daemon) {
         (Ok(directories), Daemon::Distrusting | Daemon::Silent) => directories.system_nix_conf(),
         (Ok(directories), _) => directories.user_nix_conf,
         (Err(_), _) => PathBuf::from("nix.conf"),
@@ -184,7 +164,7 @@ fn joined(
     if is_generated(&conf) {
         let certificate = ours.map_or_else(|| "CERTIFICATE".to_owned(), quoted);
         let place = generated_from(&conf);
-        return if settings.has(SETTING) {
+        return if nix.settings.has(SETTING) {
             let option = option(SETTING);
             format!(
                 "let `{option}` name a file that also has the certificates in {certificate}, in {place}"
@@ -196,7 +176,7 @@ fn joined(
         };
     }
     let Bundle { command, file } = Bundle::of(of_nix, ours, &conf);
-    if settings.has(SETTING) {
+    if nix.settings.has(SETTING) {
         // In nix.conf nothing is quoted.
         let (file, conf) = (file.display(), conf.display());
         format!("{command}, and let `{SETTING} = {file}` stand in {conf}")

@@ -1,7 +1,7 @@
 //! What one check came to.
 //!
 //! Invariant: a check that failed says what mends it. There is no other way to make one than
-//! [`Finding::failed`], [`Finding::from_error`] and [`Finding::of_file`], which want it.
+//! [`Check::failed`], [`Check::of_error`] and [`Check::of_file`], which want it.
 
 use std::path::Path;
 
@@ -24,29 +24,25 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn as_str(self) -> &'static str {
+    /// The word for it, and its tone.
+    fn shown(self) -> (&'static str, Tone) {
         match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    fn tone(self) -> Tone {
-        match self {
-            Self::Ok => Tone::Good,
-            Self::Warning => Tone::Attention,
-            Self::Failed => Tone::Bad,
-            Self::Skipped => Tone::Faint,
+            Self::Ok => ("ok", Tone::Good),
+            Self::Warning => ("warning", Tone::Attention),
+            Self::Failed => ("failed", Tone::Bad),
+            Self::Skipped => ("skipped", Tone::Faint),
         }
     }
 }
 
+/// One link of the chain, by the name that `fh doctor` shows: what makes findings about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Check(pub(super) &'static str);
+
 /// One line of `fh doctor`.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
-    check: &'static str,
+    check: Check,
     outcome: Outcome,
     /// What was found, in a sentence.
     about: String,
@@ -55,74 +51,68 @@ pub(super) struct Finding {
     fix: Option<String>,
 }
 
-impl Finding {
-    fn new(check: &'static str, outcome: Outcome, about: impl Into<String>) -> Self {
-        Self {
-            check,
+impl Check {
+    fn found(self, outcome: Outcome, about: impl Into<String>) -> Finding {
+        Finding {
+            check: self,
             outcome,
             about: about.into(),
             fix: None,
         }
     }
 
-    pub(super) fn ok(check: &'static str, about: impl Into<String>) -> Self {
-        Self::new(check, Outcome::Ok, about)
+    pub(super) fn ok(self, about: impl Into<String>) -> Finding {
+        self.found(Outcome::Ok, about)
     }
 
-    pub(super) fn warning(check: &'static str, about: impl Into<String>) -> Self {
-        Self::new(check, Outcome::Warning, about)
+    pub(super) fn warning(self, about: impl Into<String>) -> Finding {
+        self.found(Outcome::Warning, about)
+    }
+
+    pub(super) fn skipped(self, about: impl Into<String>) -> Finding {
+        self.found(Outcome::Skipped, about)
     }
 
     /// A link that is broken, and the command that mends it.
-    pub(super) fn failed(
-        check: &'static str,
-        about: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
-        Self::new(check, Outcome::Failed, about).fix(fix)
-    }
-
-    pub(super) fn skipped(check: &'static str, about: impl Into<String>) -> Self {
-        Self::new(check, Outcome::Skipped, about)
+    pub(super) fn failed(self, about: impl Into<String>, fix: impl Into<String>) -> Finding {
+        self.found(Outcome::Failed, about).fix(fix)
     }
 
     /// An error as a check that failed. What mends it is what the error hints at, and then the command
     /// `fix`.
-    pub(super) fn from_error(
-        check: &'static str,
-        error: &CommandError,
-        fix: impl Into<String>,
-    ) -> Self {
+    pub(super) fn of_error(self, error: &CommandError, fix: impl Into<String>) -> Finding {
         let mut fixes = error.hints().to_vec();
         fixes.push(fix.into());
-        Self::failed(check, error.sentence(), fixes.join(" ").replace('\n', " "))
+        self.failed(error.sentence(), fixes.join(" ").replace('\n', " "))
     }
 
     /// A file of this machine that cannot be used. What mends it is what gives this user access, or else the command
     /// `otherwise`.
     pub(super) fn of_file(
-        check: &'static str,
+        self,
         path: &Path,
         error: &CommandError,
         otherwise: impl Into<String>,
-    ) -> Self {
+    ) -> Finding {
         let of_system = error.io_error();
         match of_system.and_then(|error| Obstacle::behind(path, error)) {
             Some(found) => {
                 let fix = found.command().unwrap_or_else(|| otherwise.into());
-                Self::failed(check, found.to_string(), fix)
+                self.failed(found.to_string(), fix)
             }
-            None => Self::failed(check, error.sentence(), otherwise),
+            None => self.failed(error.sentence(), otherwise),
         }
     }
+}
 
+impl Finding {
     /// The same where Nix works all the same.
     pub(super) fn into_warning(mut self) -> Self {
         self.outcome = Outcome::Warning;
         self
     }
 
-    pub(super) fn check(&self) -> &'static str {
+    pub(super) fn check(&self) -> Check {
         self.check
     }
 
@@ -148,11 +138,11 @@ impl Finding {
 
     /// The check, and what mends it below, with the outcome in its tone.
     pub(super) fn lines(&self, toned: impl Fn(Tone, &str) -> String) -> String {
-        let outcome = format!("{:<8}", self.outcome.as_str());
+        let (word, tone) = self.outcome.shown();
         let mut text = format!(
             "{} {:<12} {}\n",
-            toned(self.outcome.tone(), &outcome),
-            self.check,
+            toned(tone, &format!("{word:<8}")),
+            self.check.0,
             printable(&self.about)
         );
         if let Some(fix) = &self.fix {
@@ -181,10 +171,8 @@ mod tests {
                  → Check the network. fh login --server https://x.org\n",
             ),
         ] {
-            assert_eq!(
-                Finding::from_error("server", &error, fix).to_text(),
-                expected
-            );
+            let found = Check("server").of_error(&error, fix);
+            assert_eq!(found.to_text(), expected);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The server that is looked at, and as whom.
 
-use crate::commands::login::Site;
 use crate::context::FoundToken;
+use crate::site::Site;
 
 /// Why nothing is tried where the server does not answer.
 pub(super) const NOT_REACHED: &str = "the server was not reached";

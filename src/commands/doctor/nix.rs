@@ -8,15 +8,59 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::finding::Finding;
-use super::origin::Origins;
+use super::finding::{Check, Finding};
+use super::origin::{Origins, Place};
 use crate::setup::daemon::{Daemon, reason};
+use crate::site::Site;
 
 /// For a question that needs no network.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to do where Nix cannot be started.
 pub(super) const INSTALL: &str = "install Nix, or put it into PATH";
+
+/// How Nix is set up here for this user.
+pub(super) struct Nix {
+    pub(super) settings: Settings,
+    pub(super) daemon: Daemon,
+    pub(super) origins: Origins,
+}
+
+impl Nix {
+    /// Where a setting gets the value that counts for substitution.
+    pub(super) fn place_of(&self, name: &str) -> Option<Place> {
+        self.origins.of(name, self.daemon)
+    }
+
+    /// The command that sets up what counts for this user.
+    pub(super) fn log_in(&self, site: &Site) -> String {
+        match self.daemon {
+            Daemon::Distrusting => format!("sudo fh login --server {} --scope system", site.server),
+            _ => format!("fh login --server {}", site.server),
+        }
+    }
+
+    /// Where Nix substitutes nothing at all, whatever else is set up. A client that asks for this is heeded
+    /// by every daemon.
+    pub(super) fn builds_everything(&self) -> Option<Finding> {
+        const SETTING: &str = "substitute = false";
+        let value = &self.settings.values.get("substitute")?.value;
+        if *value != Value::Bool(false) {
+            return None;
+        }
+        let mut names = ["substitute", "build-use-substitutes"].into_iter();
+        let place = names.find_map(|name| self.origins.of(name, Daemon::Trusting));
+        let (place, fix) = match place {
+            Some(place) => (place.to_string(), place.removed(SETTING)),
+            None => {
+                let place = "nix.conf or NIX_CONFIG";
+                (place.to_owned(), format!("remove `{SETTING}` from {place}"))
+            }
+        };
+        let about = format!("`{SETTING}` is set in {place}: Nix builds everything itself");
+        Some(Check("substitute").failed(about, fix))
+    }
+}
 
 /// The settings that count, as Nix shows them.
 pub(super) struct Settings {
@@ -48,54 +92,19 @@ impl Settings {
         }
     }
 
-    /// Where Nix substitutes nothing at all, whatever else is set up. A client that asks for this is heeded
-    /// by every daemon.
-    pub(super) fn builds_everything(&self, origins: &Origins) -> Option<Finding> {
-        let value = &self.values.get("substitute")?.value;
-        if *value != Value::Bool(false) {
-            return None;
-        }
-        let place = ["substitute", "build-use-substitutes"]
-            .into_iter()
-            .find_map(|name| origins.of(name, Daemon::Trusting));
-        let nowhere = || "nix.conf or NIX_CONFIG".to_owned();
-        let edited = place
-            .as_ref()
-            .map(|place| place.edited("substitute = false"));
-        let place = place.map_or_else(nowhere, |place| place.to_string());
-        let fix = match edited {
-            Some(edited) => edited.removed(),
-            None => format!("remove `substitute = false` from {place}"),
-        };
-        Some(Finding::failed(
-            "substitute",
-            format!("`substitute = false` is set in {place}: Nix builds everything itself"),
-            fix,
-        ))
-    }
-
     /// These settings of a user as a daemon takes them that does not trust the user: of the substituters it
     /// takes those that the machine allows (`setSubstituters` in Nix's `src/libstore/daemon.cc`), of the rest
     /// whether to substitute at all.
     fn among(self, mut machine: Self) -> Self {
-        let allowed: Vec<&str> = [
-            machine.list("substituters"),
-            machine.list("trusted-substituters"),
-        ]
-        .concat();
-        let is_allowed = |url: &str| {
-            allowed.contains(&url)
-                || allowed
-                    .iter()
-                    .any(|allowed| allowed.strip_suffix('/') == Some(url))
+        let allowed = ["substituters", "trusted-substituters"].map(|name| machine.list(name));
+        let allowed = allowed.concat();
+        let is_allowed = |url: &&str| {
+            let mut allowed = allowed.iter();
+            allowed.any(|allowed| allowed == url || allowed.strip_suffix('/') == Some(url))
         };
-        let asked = self.list("substituters").into_iter();
-        let asked: Vec<Value> = asked
-            .filter(|url| is_allowed(url))
-            .map(Value::from)
-            .collect();
+        let asked = self.list("substituters").into_iter().filter(is_allowed);
         let asked = Setting {
-            value: Value::Array(asked),
+            value: asked.map(Value::from).collect(),
         };
         let mut mine = self.values;
         machine.values.insert("substituters".to_owned(), asked);
@@ -154,8 +163,7 @@ async fn shown(nix: impl Fn() -> Command) -> Result<Settings, Finding> {
             Ok(Ok(output)) if output.status.success() => {
                 return match serde_json::from_slice(&output.stdout) {
                     Ok(values) => Ok(Settings { values }),
-                    Err(error) => Err(Finding::failed(
-                        "nix.conf",
+                    Err(error) => Err(Check("nix.conf").failed(
                         format!("cannot parse the settings that Nix printed: {error}"),
                         format!("nix {} --json   shows what Nix prints", words.join(" ")),
                     )),
@@ -169,11 +177,7 @@ async fn shown(nix: impl Fn() -> Command) -> Result<Settings, Finding> {
             Err(_) => complaint = "it does not answer".to_owned(),
         }
     }
-    Err(Finding::failed(
-        "nix.conf",
-        format!("Nix does not print its settings: {complaint}"),
-        fix,
-    ))
+    Err(Check("nix.conf").failed(format!("Nix does not print its settings: {complaint}"), fix))
 }
 
 #[cfg(test)]

@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use fh_conf::Error;
 use fh_conf::nix_conf::{NixConf, VARIABLE, read_include};
 
-use super::finding::Finding;
+use super::finding::{Check, Finding};
 use crate::access::{Denied, Obstacle, quoted};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
 use crate::setup::keeper::is_generated;
 
-const NAME: &str = "nix.conf";
+pub(super) const NAME: Check = Check("nix.conf");
 
 /// What the files and NIX_CONFIG say.
 pub(super) struct Origins {
@@ -48,58 +48,50 @@ impl fmt::Display for Place {
     }
 }
 
-impl Place {
-    pub(super) fn new(path: &Path, line: usize) -> Self {
+impl From<(&Path, usize)> for Place {
+    fn from((path, line): (&Path, usize)) -> Self {
         Self {
             path: path.to_owned(),
             line,
         }
     }
+}
 
+impl Place {
     pub(super) fn is_variable(&self) -> bool {
         self.path == Path::new(VARIABLE)
     }
 
-    /// Whether NixOS, nix-darwin or home-manager makes the file, which nobody edits then.
-    pub(super) fn is_generated(&self) -> bool {
-        is_generated(&self.path)
-    }
-
-    /// What to change so that a setting is another: its name and where it stands. Where NixOS, nix-darwin or
-    /// home-manager generates the file, this is an option of theirs.
-    pub(super) fn edited(&self, name: &str) -> Edited {
-        if self.is_generated() {
-            Edited {
-                setting: format!("`{}`", option(name)),
-                place: generated_from(&self.path),
-            }
+    /// A setting as it is called where a person changes it, and where that is. Where NixOS, nix-darwin or
+    /// home-manager generates the file, which nobody edits then, this is an option of theirs.
+    pub(super) fn edited(&self, name: &str) -> (String, String) {
+        if is_generated(&self.path) {
+            (format!("`{}`", option(name)), generated_from(&self.path))
         } else {
-            Edited {
-                setting: format!("`{name}`"),
-                place: self.to_string(),
-            }
+            (format!("`{name}`"), self.to_string())
         }
     }
-}
 
-/// A setting as it is called where a person changes it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Edited {
-    /// Its name in that file or among the options, in backticks.
-    pub(super) setting: String,
-    /// The line, the variable or the configuration that it stands in.
-    pub(super) place: String,
-}
-
-impl Edited {
     /// How to mend a setting whose value is wrong.
-    pub(super) fn corrected(&self) -> String {
-        format!("correct {} in {}", self.setting, self.place)
+    pub(super) fn corrected(&self, name: &str) -> String {
+        let (setting, place) = self.edited(name);
+        format!("correct {setting} in {place}")
     }
 
     /// How to mend a setting that should not be there.
-    pub(super) fn removed(&self) -> String {
-        format!("remove {} from {}", self.setting, self.place)
+    pub(super) fn removed(&self, name: &str) -> String {
+        let (setting, place) = self.edited(name);
+        format!("remove {setting} from {place}")
+    }
+
+    /// The file or the variable alone, with the setting where that is how a person finds it.
+    pub(super) fn of_value(&self, name: &str) -> String {
+        if is_generated(&self.path) {
+            let (setting, place) = self.edited(name);
+            format!("{setting} in {place}")
+        } else {
+            self.to_string()
+        }
     }
 }
 
@@ -121,7 +113,7 @@ impl Origins {
     pub(super) fn read(context: &Context) -> Result<Self, Finding> {
         let directories = context.settings.directories();
         let roots = directories
-            .map_err(|error| Finding::from_error(NAME, &error, "correct the variable"))?
+            .map_err(|error| NAME.of_error(&error, "correct the variable"))?
             .nix_confs();
         let variable = context.settings.nix_config();
         Self::parse(&roots, variable.map(OsStrExt::as_bytes)).map_err(|error| refused(&error))
@@ -149,13 +141,10 @@ impl Origins {
     /// has the machine's files alone.
     pub(super) fn of(&self, name: &str, daemon: Daemon) -> Option<Place> {
         if daemon == Daemon::Distrusting {
-            let (path, line) = self.machine.set_by(name)?;
-            return Some(Place::new(path, line));
+            return self.machine.set_by(name).map(Place::from);
         }
-        self.replaced_by_variable(name).or_else(|| {
-            let (path, line) = self.files.set_by(name)?;
-            Some(Place::new(path, line))
-        })
+        let of_files = || self.files.set_by(name).map(Place::from);
+        self.replaced_by_variable(name).or_else(of_files)
     }
 
     /// Where a list gets this value, letter by letter.
@@ -165,8 +154,8 @@ impl Origins {
             _ => [self.variable.as_ref(), Some(&self.files)],
         };
         let mut files = files.into_iter().flatten();
-        let (path, line) = files.find_map(|conf| conf.given_by(name, value))?;
-        Some(Place::new(path, line))
+        let given_by = files.find_map(|conf| conf.given_by(name, value));
+        given_by.map(Place::from)
     }
 
     /// The files that are there and that this user cannot read, which is what Nix passes over without a word.
@@ -179,7 +168,7 @@ impl Origins {
             let found = Obstacle::on_the_way_to(path)?;
             let about = format!("{found}: Nix leaves it out");
             match (&found, found.command()) {
-                (Obstacle::Mode { .. }, Some(fix)) => Some(Finding::failed(NAME, about, fix)),
+                (Obstacle::Mode { .. }, Some(fix)) => Some(NAME.failed(about, fix)),
                 // It can be read: it is no file.
                 (
                     Obstacle::Foreign {
@@ -191,11 +180,11 @@ impl Origins {
                 // Nix that root runs, such as a daemon, reads it all the same.
                 (Obstacle::Foreign { .. }, _) => {
                     let fix = format!("sudo chmod a+r {}   unless it holds secrets", quoted(path));
-                    Some(Finding::warning(NAME, about).fix(fix))
+                    Some(NAME.warning(about).fix(fix))
                 }
                 (_, fix) => {
                     let fix = fix.unwrap_or_else(|| format!("ls -l {}", quoted(path)));
-                    Some(Finding::warning(NAME, about).fix(fix))
+                    Some(NAME.warning(about).fix(fix))
                 }
             }
         });
@@ -204,53 +193,53 @@ impl Origins {
 
     /// Where NIX_CONFIG, or what it includes, gives a setting another value than the files.
     pub(super) fn replaced_by_variable(&self, name: &str) -> Option<Place> {
-        let (path, line) = self.variable.as_ref()?.set_by(name)?;
-        Some(Place::new(path, line))
+        self.variable.as_ref()?.set_by(name).map(Place::from)
     }
 }
 
 /// A file that Nix refuses, and so refuses to start.
 fn refused(error: &Error) -> Finding {
-    let place = |path: &Path, line| Place::new(path, line);
     let fix = match error {
-        Error::NixConfSyntax { path, .. } if place(path, 1).is_variable() => {
+        Error::NixConfSyntax { path, .. } if path == Path::new(VARIABLE) => {
             format!("correct {VARIABLE}, or unset it")
         }
         Error::NixConfSyntax { path, line, .. }
         | Error::IncludeCycle { path, line, .. }
-        | Error::IncludeLimit { path, line }
-            if is_generated(path) =>
-        {
-            format!(
-                "correct `nix.settings` or `nix.extraOptions` in {}: {} is wrong",
-                generated_from(path),
-                place(path, *line)
-            )
+        | Error::IncludeLimit { path, line } => {
+            let place = Place::from((path.as_path(), *line));
+            if is_generated(path) {
+                let from = generated_from(path);
+                format!("correct `nix.settings` or `nix.extraOptions` in {from}: {place} is wrong")
+            } else {
+                format!("correct {place}")
+            }
         }
-        Error::NixConfSyntax { path, line, .. }
-        | Error::IncludeCycle { path, line, .. }
-        | Error::IncludeLimit { path, line } => format!("correct {}", place(path, *line)),
         Error::IncludeMissing {
             path,
             line,
             included,
-        } => format!(
-            "create {}, or write `!include` in {}",
-            included.display(),
-            place(path, *line)
-        ),
+        } => {
+            let place = Place::from((path.as_path(), *line));
+            format!(
+                "create {}, or write `!include` in {place}",
+                included.display()
+            )
+        }
         Error::NotRegular { path } | Error::TooLarge { path, .. } => {
             format!("move {} away", path.display())
         }
         _ => "nix store ping   shows what Nix says".to_owned(),
     };
     let said = CommandError::failed(format!("Nix does not start: {error}"));
-    Finding::failed(NAME, said.sentence(), fix)
+    NAME.failed(said.sentence(), fix)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIST: &str = "substituters";
+    const NETRC: &str = "\nnetrc-file = /b";
 
     /// Origins of two files and a variable.
     fn origins(
@@ -280,12 +269,12 @@ mod tests {
             (at("generated.conf"), "`nix.settings.store`"),
             (PathBuf::from(store), "`nix.settings.store`"),
         ] {
-            let edited = Place::new(&path, 3).edited("store");
-            assert_eq!(edited.setting, setting);
+            let (named, place) = Place::from((path.as_path(), 3)).edited("store");
+            assert_eq!(named, setting);
             let is_generated = setting.contains("nix.settings");
-            assert_eq!(edited.place.contains("NixOS"), is_generated, "{edited:?}");
+            assert_eq!(place.contains("NixOS"), is_generated, "{place}");
             assert_eq!(
-                edited.place.contains("line 3 of"),
+                place.contains("line 3 of"),
                 !is_generated && path != Path::new(VARIABLE)
             );
             let error = Error::IncludeLimit {
@@ -299,55 +288,40 @@ mod tests {
 
     #[test]
     fn the_place_that_counts_is_named() {
+        const SYSTEM: &str = "netrc-file = /a\nsubstituters = x\n";
+        const USER: &str = "\nsubstituters = y\n";
         let directory = tempfile::tempdir().unwrap();
         let place =
             |file: &str, line| format!("line {line} of {}", directory.path().join(file).display());
-        let (system, user) = (
-            "netrc-file = /a\nsubstituters = x\n",
-            "\nsubstituters = y\n",
-        );
-        for (variable, daemon, name, expected) in [
-            (
-                None,
-                Daemon::None,
-                "netrc-file",
-                Some(place("system.conf", 1)),
-            ),
-            (
-                None,
-                Daemon::Trusting,
-                "substituters",
-                Some(place("user.conf", 2)),
-            ),
+        let variable = || VARIABLE.to_owned();
+        let (of_system, of_user) = (place("system.conf", 1), place("user.conf", 2));
+        for (said, daemon, name, expected) in [
+            (None, Daemon::None, "netrc-file", Some(of_system.clone())),
+            (None, Daemon::Trusting, LIST, Some(of_user.clone())),
             (
                 Some("extra-substituters = z"),
                 Daemon::None,
-                "substituters",
-                Some(place("user.conf", 2)),
+                LIST,
+                Some(of_user),
             ),
             (
                 Some("binary-caches = z"),
                 Daemon::None,
-                "substituters",
-                Some("NIX_CONFIG".to_owned()),
+                LIST,
+                Some(variable()),
             ),
+            (Some(NETRC), Daemon::Silent, "netrc-file", Some(variable())),
             (
-                Some("\nnetrc-file = /b"),
-                Daemon::Silent,
-                "netrc-file",
-                Some("NIX_CONFIG".to_owned()),
-            ),
-            (
-                Some("netrc-file = /b"),
+                Some(NETRC),
                 Daemon::Distrusting,
                 "netrc-file",
-                Some(place("system.conf", 1)),
+                Some(of_system),
             ),
             (Some("cores = 1"), Daemon::None, "substitute", None),
         ] {
-            let origins = origins(directory.path(), system, user, variable).unwrap();
+            let origins = origins(directory.path(), SYSTEM, USER, said).unwrap();
             let found = origins.of(name, daemon).map(|place| place.to_string());
-            assert_eq!(found, expected, "{variable:?} {name}");
+            assert_eq!(found, expected, "{said:?} {name}");
         }
     }
 

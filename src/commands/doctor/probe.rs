@@ -15,41 +15,37 @@ use std::time::Duration;
 
 use fh_client::{ServerKind, ServerUrl};
 use fh_nix::{StoreDir, StorePath};
+use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::finding::{Finding, Outcome};
-use super::{nix, setup};
-use crate::commands::login::Site;
-use crate::context::{Context, FoundToken};
+use super::finding::{Check, Finding, Outcome};
+use super::meant::Meant;
+use super::nix::{self, Nix};
+use crate::context::Context;
 use crate::setup::daemon::{Daemon, reason, says_error, without_setting};
+use crate::site::Site;
 
-pub(super) const NAME: &str = "substitution";
+pub(super) const NAME: Check = Check("substitution");
 
 /// For all of it: a path of a few kilobytes, and connections that may be slow.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Lets Nix substitute something.
-pub(super) async fn substitute(
-    context: &Context,
-    site: &Site,
-    token: Option<&FoundToken>,
-    daemon: Daemon,
-) -> Finding {
+pub(super) async fn substitute(context: &Context, meant: &Meant, set_up: &Nix) -> Finding {
+    let (site, daemon) = (&meant.site, set_up.daemon);
+    let log_in = set_up.log_in(site);
     if site.kind != ServerKind::Fh {
-        return ping(site, daemon).await;
+        return ping(site, daemon, &log_in).await;
     }
-    let log_in = setup::log_in(site, daemon);
     let store = match site.other_store_dir.as_deref().map(StoreDir::new) {
         None => StoreDir::default(),
         Some(Ok(store)) => store,
-        Some(Err(error)) => return Finding::skipped(NAME, format!("not tested: {error}")),
+        Some(Err(error)) => return NAME.skipped(format!("not tested: {error}")),
     };
-    let has_daemon = matches!(
-        daemon,
-        Daemon::Trusting | Daemon::Distrusting | Daemon::Silent
-    );
+    let has_daemon = !matches!(daemon, Daemon::None | Daemon::Unknown);
     let is_absent = |path: &StorePath| !Path::new(&store.display(path)).exists();
+    let token = meant.token.as_ref().map(|found| &found.token);
     let chosen = candidate::choose(context, site, token, &store, |paths| {
         // The daemon shows what it can with a path that is not there.
         let through_daemon = has_daemon && paths.iter().any(is_absent);
@@ -61,13 +57,12 @@ pub(super) async fn substitute(
     let (candidate, through_daemon) = match chosen.await {
         Ok((Some(candidate), through_daemon)) => (candidate, through_daemon),
         Ok((None, _)) => {
-            return Finding::skipped(
-                NAME,
-                "there is nothing yet that you may read, so this was not tested",
-            )
-            .fix("push something, or ask for a grant: `fh list flakes` shows what you may read");
+            let none = "there is nothing yet that you may read, so this was not tested";
+            let fix =
+                "push something, or ask for a grant: `fh list flakes` shows what you may read";
+            return NAME.skipped(none).fix(fix);
         }
-        Err(error) => return Finding::from_error(NAME, &error, log_in),
+        Err(error) => return NAME.of_error(&error, log_in),
     };
     let path = store.display(&candidate.path);
     let again = format!("nix-store --realise {path} -vv");
@@ -83,9 +78,7 @@ pub(super) async fn substitute(
     } else {
         let scratch = match TempDir::with_prefix("fh-doctor-") {
             Ok(scratch) => scratch,
-            Err(error) => {
-                return Finding::skipped(NAME, format!("no temporary directory: {error}"));
-            }
+            Err(error) => return NAME.skipped(format!("no temporary directory: {error}")),
         };
         let command = into_scratch(&scratch, site, &path, daemon);
         let by = if has_daemon {
@@ -113,11 +106,10 @@ pub(super) async fn substitute(
 async fn dispute(
     context: &Context,
     site: &Site,
-    token: Option<&FoundToken>,
+    token: Option<&SecretString>,
     path: &str,
 ) -> Option<String> {
-    let builder = context.client_builder(site.server.clone()).ok()?;
-    let client = builder.token(token?.token.clone()).build().ok()?;
+    let client = context.client_of(&site.server, Some(token?)).ok()?;
     // Another server may not explain, and then there is nothing to tell.
     let found = client.explain_access(path, None).await.ok()?;
     found.disputed.map(|disputed| disputed.told())
@@ -138,11 +130,8 @@ fn into_scratch(scratch: &TempDir, site: &Site, path: &str, daemon: Daemon) -> C
 /// This server, and no other that might have the path too. Whether Nix asks it by itself, and substitutes
 /// at all, is a check of its own.
 fn from_here_alone(command: &mut Command, site: &Site) {
-    let substituters: Vec<&str> = site
-        .substituters()
-        .into_iter()
-        .map(ServerUrl::as_str)
-        .collect();
+    let substituters = site.substituters().into_iter();
+    let substituters: Vec<&str> = substituters.map(ServerUrl::as_str).collect();
     command
         .args(["--option", "substitute", "true"])
         .args(["--option", "extra-substituters", ""])
@@ -168,40 +157,32 @@ fn make_removable(directory: &Path) {
 }
 
 /// A server of another kind names no path to try: Nix asks it for what it is.
-async fn ping(site: &Site, daemon: Daemon) -> Finding {
+async fn ping(site: &Site, daemon: Daemon, log_in: &str) -> Finding {
     let Some(substituter) = &site.substituter else {
-        return Finding::skipped(NAME, "the server does not report the address of its cache");
+        return NAME.skipped("the server does not report the address of its cache");
     };
     let mut command = nix::command_as("nix", daemon);
     command
         .args(["--extra-experimental-features", "nix-command"])
         .args(["store", "ping", "--store", substituter.as_str()]);
-    outcome(
-        command,
-        &format!("Nix reads from {substituter}. No path was tested, and so not the keys either"),
-        &setup::log_in(site, daemon),
-        &format!("nix store ping --store {substituter} -vv"),
-    )
-    .await
+    let done =
+        format!("Nix reads from {substituter}. No path was tested, and so not the keys either");
+    let again = format!("nix store ping --store {substituter} -vv");
+    outcome(command, &done, log_in, &again).await
 }
 
 /// What became of a command of Nix. `log_in` sets up Nix for the server; `again` is what a person can
 /// run to see more.
 async fn outcome(mut command: Command, success: &str, log_in: &str, again: &str) -> Finding {
     match tokio::time::timeout(PATIENCE, command.output()).await {
-        Ok(Ok(output)) if output.status.success() => Finding::ok(NAME, success),
+        Ok(Ok(output)) if output.status.success() => NAME.ok(success),
         Ok(Ok(output)) => {
             let complaint = complaint(&output.stderr);
             let fix = remedy(&complaint, log_in, again);
-            Finding::failed(NAME, format!("Nix could not: {complaint}"), fix)
+            NAME.failed(format!("Nix could not: {complaint}"), fix)
         }
-        Ok(Err(error)) => Finding::failed(
-            NAME,
-            format!("Nix could not be started: {error}"),
-            nix::INSTALL,
-        ),
-        Err(_) => Finding::failed(
-            NAME,
+        Ok(Err(error)) => NAME.failed(format!("Nix could not be started: {error}"), nix::INSTALL),
+        Err(_) => NAME.failed(
             format!("Nix did not finish within {} seconds", PATIENCE.as_secs()),
             remedy("", log_in, again),
         ),

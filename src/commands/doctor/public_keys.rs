@@ -1,42 +1,34 @@
 //! The public keys that Nix trusts: whether they are keys at all, and whether those of the server are among them.
 
-use super::finding::Finding;
-use super::nix::Settings;
-use super::origin::{Edited, Origins};
-use super::setup::{log_in, replaced_list};
-use crate::commands::login::Site;
+use super::finding::{Check, Finding};
+use super::nix::Nix;
+use super::setup::replaced_list;
 use crate::setup::daemon::Daemon;
+use crate::site::Site;
 
-const NAME: &str = "keys";
+const NAME: Check = Check("keys");
 
 /// The setting of nix.conf with the keys that Nix trusts.
 const LIST: &str = "trusted-public-keys";
 
 /// Those that are no keys: with one of them in the list, Nix substitutes nothing at all.
-pub(super) fn broken(settings: &Settings, daemon: Daemon, origins: &Origins) -> Vec<Finding> {
-    let keys = settings.list(LIST).into_iter();
+pub(super) fn broken(nix: &Nix) -> Vec<Finding> {
+    let keys = nix.settings.list(LIST).into_iter();
     let broken = keys.filter_map(|key| Some((key, fault(key)?)));
     let findings = broken.map(|(key, fault)| {
-        let place = place_of(key, daemon, origins);
+        let place = place_of(key, nix);
         let about = format!(
             "{} in `{LIST}` is not a public key ({fault}), so Nix substitutes nothing",
             shown(key)
         );
-        Finding::failed(NAME, about, format!("correct or remove it in {place}"))
+        NAME.failed(about, format!("correct or remove it in {place}"))
     });
     findings.collect()
 }
 
-fn place_of(key: &str, daemon: Daemon, origins: &Origins) -> String {
-    let place = origins.giving(LIST, key, daemon);
-    let Some(place) = place else {
-        return "nix.conf".to_owned();
-    };
-    if !place.is_generated() {
-        return place.to_string();
-    }
-    let Edited { setting, place } = place.edited(LIST);
-    format!("{setting} in {place}")
+fn place_of(key: &str, nix: &Nix) -> String {
+    let place = nix.origins.giving(LIST, key, nix.daemon);
+    place.map_or_else(|| "nix.conf".to_owned(), |place| place.of_value(LIST))
 }
 
 fn name(key: &str) -> &str {
@@ -73,74 +65,56 @@ fn fault(key: &str) -> Option<String> {
 }
 
 /// Whether Nix trusts what the server signs, today and after the next rotation of its keys.
-pub(super) fn of_server(
-    settings: &Settings,
-    site: &Site,
-    daemon: Daemon,
-    origins: &Origins,
-) -> Finding {
-    let trusted = settings.list(LIST);
-    let log_in = log_in(site, daemon);
-    let missing: Vec<&str> = site
-        .public_keys
-        .iter()
-        .filter(|key| !trusted.contains(&key.as_str()))
+pub(super) fn of_server(site: &Site, nix: &Nix) -> Finding {
+    let trusted = nix.settings.list(LIST);
+    let is_trusted = |key: &&String| trusted.contains(&key.as_str());
+    let log_in = nix.log_in(site);
+    let keys = || site.public_keys.iter();
+    let missing: Vec<&str> = keys()
+        .filter(|key| !is_trusted(key))
         .map(|key| name(key))
         .collect();
     if !missing.is_empty() {
         let noun = if missing.len() == 1 { "key" } else { "keys" };
-        let about = format!(
-            "Nix does not trust the server's {noun} {}",
-            missing.join(" and ")
-        );
-        let replaced = origins.replaced_by_variable(LIST);
+        let missing = missing.join(" and ");
+        let about = format!("Nix does not trust the server's {noun} {missing}");
+        let replaced = nix.origins.replaced_by_variable(LIST);
         // A daemon that does not trust the user goes by the machine's keys.
-        return match replaced.filter(|_| daemon != Daemon::Distrusting) {
-            None => Finding::failed(NAME, about, log_in),
-            Some(place) => Finding::failed(
-                NAME,
+        return match replaced.filter(|_| nix.daemon != Daemon::Distrusting) {
+            None => NAME.failed(about, log_in),
+            Some(place) => NAME.failed(
                 format!("{about}: `{LIST}` in {place} replaces those of nix.conf"),
                 replaced_list(LIST, &place),
             ),
         };
     }
     // Nix goes by the name, and takes the first key that has it.
-    let hidden = site.public_keys.iter().find_map(|key| {
+    let hidden = keys().find_map(|key| {
         let first = trusted.iter().find(|other| name(other) == name(key))?;
         (first != key).then_some(*first)
     });
     if let Some(other) = hidden {
-        let place = place_of(other, daemon, origins);
-        return Finding::failed(
-            NAME,
+        let (called, place) = (name(other), place_of(other, nix));
+        return NAME.failed(
             format!(
-                "Nix has another key that is called {} too, and uses that one instead of the server's",
-                name(other)
+                "Nix has another key that is called {called} too, and uses that one instead of the server's"
             ),
             format!("remove {} from {place}, and then: {log_in}", shown(other)),
         );
     }
-    let retired = site
-        .retired_keys
-        .iter()
-        .find(|key| trusted.contains(&key.as_str()));
-    if let Some(key) = retired {
-        return Finding::warning(
-            NAME,
-            format!("Nix trusts {}, which the server has retired", name(key)),
-        )
-        .fix(log_in);
+    if let Some(key) = site.retired_keys.iter().find(is_trusted) {
+        let about = format!("Nix trusts {}, which the server has retired", name(key));
+        return NAME.warning(about).fix(log_in);
     }
-    let names: Vec<&str> = site.public_keys.iter().map(|key| name(key)).collect();
-    if names.is_empty() && site.lines.as_ref().is_some_and(Vec::is_empty) {
-        let nothing = "there is nothing yet that you may read, so Nix needs no key";
-        return Finding::skipped(NAME, nothing);
+    let names: Vec<&str> = keys().map(|key| name(key)).collect();
+    if !names.is_empty() {
+        return NAME.ok(format!("Nix trusts {}", names.join(" and ")));
     }
-    if names.is_empty() {
-        let unknown = "the server names no key, so it is not known what Nix has to trust";
-        return Finding::warning(NAME, unknown).fix(log_in);
+    if site.lines.as_ref().is_some_and(Vec::is_empty) {
+        return NAME.skipped("there is nothing yet that you may read, so Nix needs no key");
     }
-    Finding::ok(NAME, format!("Nix trusts {}", names.join(" and ")))
+    NAME.warning("the server names no key, so it is not known what Nix has to trust")
+        .fix(log_in)
 }
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
 //! The token: whether there is one, and what the server makes of it.
 
-use fh_api::Whoami;
-use fh_client::{Client, Error as ClientError, ServerKind, ServerUrl};
+use fh_api::Permission;
+use fh_client::{Error as ClientError, ServerUrl};
 use time::OffsetDateTime;
 
-use super::finding::Finding;
+use super::finding::{Check, Finding};
 use super::server::from_server;
 use crate::commands::expiry::Ending;
-use crate::commands::login::{Site, attic_cache};
 use crate::context::{Context, FoundToken, TokenOrigin};
 use crate::error::CommandError;
 use crate::output::human;
+use crate::site::{Identity, Site, base};
 
-const NAME: &str = "token";
+const NAME: Check = Check("token");
 
 /// Whether there is a token, and what the server makes of it.
 pub(super) async fn checked(
@@ -33,7 +33,7 @@ pub(super) async fn checked(
                 Some(ClientError::Unauthorized { .. } | ClientError::InvalidToken { .. }),
             ) => {
                 let fix = format!("unset the variable, or correct it: {}", found.origin);
-                Finding::failed(NAME, error.sentence(), fix)
+                NAME.failed(error.sentence(), fix)
             }
             _ => from_server(NAME, &error, &site.server),
         },
@@ -49,7 +49,7 @@ pub(super) fn unchecked(context: &Context, server: &ServerUrl) -> (Finding, Opti
                 "not checked: the server was not reached (from {})",
                 found.origin
             );
-            (Finding::skipped(NAME, about), Some(found))
+            (NAME.skipped(about), Some(found))
         }
         Err(finding) => (finding, None),
     }
@@ -61,9 +61,7 @@ fn held(context: &Context, server: &ServerUrl) -> Result<FoundToken, Finding> {
     let error = match context.token(server) {
         Ok(Some(found)) => return Ok(found),
         Ok(None) => {
-            let none = Finding::warning(
-                NAME,
-                "there is none: you can read public flakes by their names (/cache/ORG/PROJECT), and what the \
+            let none = NAME.warning("there is none: you can read public flakes by their names (/cache/ORG/PROJECT), and what the \
                  server shows to everybody",
             );
             return Err(none.fix(log_in));
@@ -72,72 +70,48 @@ fn held(context: &Context, server: &ServerUrl) -> Result<FoundToken, Finding> {
     };
     // Of a variable, the error itself says what to do about it.
     if context.settings.token.is_some() {
-        return Err(Finding::from_error(
-            NAME,
-            &error,
-            "correct the variable, or unset it",
-        ));
+        return Err(NAME.of_error(&error, "correct the variable, or unset it"));
     }
     let path = context
         .credentials()
         .and_then(|stored| Ok(stored.token_path(server)?));
     let anew = format!("{log_in} --token-file FILE");
     Err(match path {
-        Ok(path) => Finding::of_file(NAME, &path, &error, anew),
-        Err(_) => Finding::from_error(NAME, &error, anew),
+        Ok(path) => NAME.of_file(&path, &error, anew),
+        Err(_) => NAME.of_error(&error, anew),
     })
 }
 
+/// What the server says of a token that it accepts.
 async fn accepted(
     context: &Context,
     site: &Site,
     found: &FoundToken,
 ) -> Result<Finding, CommandError> {
-    let origin = &found.origin;
-    let attic = attic_cache(&site.server).filter(|_| site.kind == ServerKind::Attic);
-    let base = attic.as_ref().map_or(&site.server, |(base, _)| base);
-    let client: Client = context
-        .client_builder(base.clone())?
-        .token(found.token.clone())
-        .build()?;
-    let soon = |end: Option<OffsetDateTime>, whoami: Option<&Whoami>| {
-        Ending::of(end?, whoami, origin, &site.server, context).map(Ending::fix)
-    };
-    let end = match (attic, site.kind) {
-        (Some((_, cache)), _) => {
-            client.attic_cache(cache).await?;
-            Some(found.expires_at())
-        }
-        (None, ServerKind::FlakeHub) => {
-            let status = client.flakehub_status().await?;
-            let told = status.map(|status| status.expires_at);
-            Some(told.or_else(|| found.expires_at()))
-        }
-        (None, _) => None,
-    };
-    if let Some(end) = end {
+    let (origin, server) = (&found.origin, &site.server);
+    let client = context.client_of(&base(site.kind, server), Some(&found.token))?;
+    let (identity, _) = Identity::ask(&client, site.kind, server, &found.token).await?;
+    let whoami = identity.whoami.as_ref();
+    let soon = |end| Ending::of(end, whoami, origin, server, context).map(Ending::fix);
+    let soon = identity.expires_at.and_then(soon);
+    let Some(whoami) = whoami else {
         let about = format!("accepted (from {origin})");
-        return Ok(match soon(end, None) {
-            Some(fix) => Finding::warning(NAME, format!("{about}, and ends soon")).fix(fix),
-            None => Finding::ok(NAME, about),
+        return Ok(match soon {
+            Some(fix) => NAME.warning(format!("{about}, and ends soon")).fix(fix),
+            None => NAME.ok(about),
         });
-    }
-    let whoami = client.whoami().await?;
-    let now = OffsetDateTime::now_utc();
+    };
     let about = format!(
         "the server knows you as {} until {} (from {origin})",
         whoami.user,
-        human::date(whoami.expires_at, now)
+        human::date(whoami.expires_at, OffsetDateTime::now_utc())
     );
-    if !whoami.permissions.contains(&fh_api::Permission::Pull) {
-        return Ok(Finding::failed(
-            NAME,
-            format!("{about}, but may not read"),
-            "fh token create --permission read",
-        ));
+    if !whoami.permissions.contains(&Permission::Pull) {
+        let about = format!("{about}, but may not read");
+        return Ok(NAME.failed(about, "fh token create --permission read"));
     }
-    if let Some(fix) = soon(Some(whoami.expires_at), Some(&whoami)) {
-        return Ok(Finding::warning(NAME, about).fix(fix));
-    }
-    Ok(Finding::ok(NAME, about))
+    Ok(match soon {
+        Some(fix) => NAME.warning(about).fix(fix),
+        None => NAME.ok(about),
+    })
 }

@@ -83,7 +83,7 @@ that ended it; 127 if it was not found; 126 if it cannot be run.")]
 pub(crate) struct LoginArguments {
     /// The server, the same as `--server`
     #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]
-    pub(super) url: Option<String>,
+    pub(crate) url: Option<String>,
 
     #[command(flatten)]
     pub(super) token: TokenOptions,
@@ -99,7 +99,7 @@ pub(crate) struct LoginArguments {
     /// They can be those of your certificate authority, or the server's own if it is self-signed. Nix has a
     /// setting of its own, `ssl-cert-file`: fh says so if Nix does not trust them.
     #[arg(long, value_name = "FILE")]
-    pub(super) ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
 
     /// With --workload, run a command, given after `--`, and renew the token while it runs
     ///
@@ -180,25 +180,10 @@ pub(crate) struct LoginArguments {
     #[arg(long, requires = "token_file", conflicts_with_all = [
         "workload", "organizations", "root", "org", "store", "dry_run", "print", "no_netrc", "json",
     ])]
-    pub(super) activation: bool,
+    pub(crate) activation: bool,
 }
 
 impl LoginArguments {
-    /// The server, where it stands without `--server`.
-    pub(crate) fn url(&self) -> Option<&String> {
-        self.url.as_ref()
-    }
-
-    /// The file of certificates for the server.
-    pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
-        self.ca_file.as_ref()
-    }
-
-    /// Whether a script that activates a configuration runs it.
-    pub(crate) fn is_activation(&self) -> bool {
-        self.activation
-    }
-
     /// The scope, where it is said.
     pub(super) fn named_scope(&self) -> Option<Scope> {
         match self.scope.as_str() {

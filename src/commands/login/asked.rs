@@ -6,22 +6,14 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::arguments::LoginArguments;
-use super::check::Identity;
 use super::plan::{self, Plan, Wanted};
-use super::site::Site;
-use super::{renew, report};
+use super::report;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
-use crate::setup::{self, Applied, Machine, Scope};
+use crate::setup::{self, Applied, Machine, Scope, renewal};
+use crate::site::{Identity, Site};
 use crate::{keyring, terminal};
-
-/// The files that a login has changed.
-pub(super) struct Done {
-    pub(super) applied: Vec<Applied>,
-    /// The new token, where the former one was renewed.
-    pub(super) renewed: Option<TokenInfo>,
-}
 
 /// All that a plan is made of but the files.
 #[derive(Clone, Copy)]
@@ -66,7 +58,7 @@ impl Asked<'_> {
         machine.files.look(&keeping.token_file)?;
         if self.former.is_some() {
             let ledger = setup::ledger_of(&machine.files, &machine.ledger)?;
-            for netrc in plan::netrc_files(&ledger, self.site.server.as_str()) {
+            for netrc in renewal::netrc_files(&ledger, self.site.server.as_str()) {
                 machine.files.look(&netrc)?;
             }
         }
@@ -98,19 +90,16 @@ impl Asked<'_> {
         .hint("Log in once without --offline, or leave nix.conf as it is: `--no-nix-conf`."))
     }
 
-    /// Asks where there is somebody to ask, and does what was planned.
+    /// Asks where there is somebody to ask, and does what was planned: the files that were changed, and the new token
+    /// if the former one was renewed.
     pub(super) async fn act(
         &self,
         plan: &Plan,
         machine: &Machine,
         context: &Context,
-    ) -> Result<Done, CommandError> {
-        let done = |applied| Done {
-            applied,
-            renewed: None,
-        };
+    ) -> Result<(Vec<Applied>, Option<TokenInfo>), CommandError> {
         if plan.changes.is_nothing() {
-            return Ok(done(Vec::new()));
+            return Ok((Vec::new(), None));
         }
         // Nobody has to agree to what the server is going to refuse.
         let is_possible = self.former.is_none() || self.renewable_until().is_some();
@@ -136,7 +125,7 @@ impl Asked<'_> {
         }
         let _held = setup::hold(context)?;
         // Under the lock: another fh may have been here.
-        let (now, seen) = self.plan(context)?;
+        let (now, now_seen) = self.plan(context)?;
         if asks && !now.changes.is_same(&plan.changes) {
             return Err(CommandError::failed(format!(
                 "the files of {} were changed while you were asked",
@@ -145,27 +134,27 @@ impl Asked<'_> {
             .hint("Nothing was changed by this login: try again."));
         }
         let Some(former) = self.former else {
-            let applied = now.changes.apply();
-            return applied.map(done).map_err(|error| seen.explained(error));
+            return Ok((applied(&now, &now_seen)?, None));
         };
         let write = |token: &SecretString| {
-            let (plan, seen) = Asked { token, ..*self }.plan(context)?;
-            let applied = plan.changes.apply();
-            applied.map_err(|error| seen.explained(error))
+            let (plan, machine) = Asked { token, ..*self }.plan(context)?;
+            applied(&plan, &machine)
         };
         let server = &self.site.server;
-        let (info, applied) = renew::carry_out(server, former, context, write).await?;
-        Ok(Done {
-            applied,
-            renewed: Some(info),
-        })
+        let (info, applied) = renewal::carry_out(server, former, context, write).await?;
+        Ok((applied, Some(info)))
     }
 
     /// Does what is to be done now, whatever was shown.
     pub(super) fn write(&self, context: &Context) -> Result<Vec<Applied>, CommandError> {
         let _held = setup::hold(context)?;
         let (plan, machine) = self.plan(context)?;
-        let applied = plan.changes.apply();
-        applied.map_err(|error| machine.explained(error))
+        applied(&plan, &machine)
     }
+}
+
+/// Does what was planned for a machine.
+fn applied(plan: &Plan, machine: &Machine) -> Result<Vec<Applied>, CommandError> {
+    let applied = plan.changes.apply();
+    applied.map_err(|error| machine.explained(error))
 }

@@ -1,40 +1,24 @@
 //! Is the token good for this server? Each answer that is not yes is a sentence of its own.
 
-use fh_api::Whoami;
 use fh_auth::UnverifiedTimes;
-use fh_client::{Client, Error as ClientError, ServerKind, ServerUrl};
+use fh_client::{Error as ClientError, ServerKind, ServerUrl};
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 
-use super::recognise::attic_cache;
-use super::site::Site;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
+use crate::site::{Identity, Site, attic_cache, base, direction};
 
 /// How far the clock of a server may be behind the one that a token was made by, in seconds.
 const LEEWAY: i64 = 60;
 
-/// Whose the token is.
-#[derive(Debug, Default)]
-pub(crate) struct Identity {
-    /// The account, where the server says so.
-    pub(crate) user: Option<String>,
-    /// When the token ends, where anybody says so.
-    pub(crate) expires_at: Option<OffsetDateTime>,
-    /// All that our own server says.
-    pub(crate) whoami: Option<Whoami>,
-}
-
-impl Identity {
-    /// As our own server says.
-    pub(super) fn of(whoami: Whoami) -> Self {
-        Self {
-            user: Some(whoami.user.to_string()),
-            expires_at: Some(whoami.expires_at),
-            whoami: Some(whoami),
-        }
-    }
+/// A token, and whose it is.
+pub(super) struct Login {
+    pub(super) token: SecretString,
+    pub(super) identity: Identity,
+    /// What there is to know of it.
+    pub(super) warning: Option<String>,
 }
 
 /// Checks a token with its server, and learns what the server tells only to those who have one.
@@ -45,48 +29,20 @@ pub(super) async fn token(
 ) -> Result<Identity, CommandError> {
     let now = site.now.unwrap_or_else(OffsetDateTime::now_utc);
     shape(site, token, now)?;
-    let client = |url| -> Result<Client, CommandError> {
-        let builder = context.client_builder(url)?;
-        Ok(builder.token(token.clone()).build()?)
-    };
-    let refused = |error: ClientError| refused(site, token, error);
-    let expires_at = UnverifiedTimes::read(token.expose_secret())
-        .and_then(|times| OffsetDateTime::from_unix_timestamp(times.exp?).ok());
-    match site.kind {
-        ServerKind::Fh => {
-            let whoami = client(site.server.clone())?
-                .whoami()
-                .await
-                .map_err(refused)?;
-            Ok(Identity::of(whoami))
-        }
-        ServerKind::FlakeHub => {
-            let client = client(site.server.clone())?;
-            let status = client.flakehub_status().await.map_err(refused)?;
-            Ok(Identity {
-                expires_at: status
-                    .as_ref()
-                    .map(|status| status.expires_at)
-                    .or(expires_at),
-                user: status.map(|status| status.name),
-                whoami: None,
-            })
-        }
-        ServerKind::Attic => {
-            let Some((base, cache)) = attic_cache(&site.server) else {
-                return Err(CommandError::failed(format!(
-                    "{} does not name a cache of an attic server",
-                    site.server
-                )));
-            };
-            let described = client(base)?.attic_cache(cache).await.map_err(refused)?;
-            site.learn(described)?;
-            Ok(Identity {
-                expires_at,
-                ..Identity::default()
-            })
-        }
+    let server = &site.server;
+    if site.kind == ServerKind::Attic && attic_cache(server).is_none() {
+        return Err(CommandError::failed(format!(
+            "{server} does not name a cache of an attic server"
+        )));
     }
+    let client = context.client_of(&base(site.kind, server), Some(token))?;
+    let (identity, described) = Identity::ask(&client, site.kind, server, token)
+        .await
+        .map_err(|error| refused(site, token, error))?;
+    if let Some(described) = described {
+        site.learn(described)?;
+    }
+    Ok(identity)
 }
 
 /// What can be said of a token without asking anybody. What a token says of itself is not verified;
@@ -107,21 +63,14 @@ pub(super) fn shape(
             None => site.kind != ServerKind::Fh,
         };
         if elsewhere {
-            return Err(CommandError::failed(format!(
-                "this token is for another server, {}",
-                claims.iss
-            ))
-            .hint(format!(
+            return Err(for_another(&claims.iss).hint(format!(
                 "Log in there, or get a token of {server}. If the server was set up again, its earlier tokens \
                  are no longer valid."
             )));
         }
     }
     if site.kind != ServerKind::FlakeHub && text.starts_with(FLAKEHUB_PREFIX) {
-        return Err(
-            CommandError::failed("this token is for another server, FlakeHub")
-                .hint("Log in there: `fh login --server flakehub`"),
-        );
+        return Err(for_another("FlakeHub").hint("Log in there: `fh login --server flakehub`"));
     }
     let Some(times) = UnverifiedTimes::read(text) else {
         return Ok(None);
@@ -130,7 +79,7 @@ pub(super) fn shape(
     let expires_at = time(times.exp);
     let skew = |words: &str| {
         site.clock_skew().map(|skew| {
-            let direction = if skew.is_positive() { "behind" } else { "ahead of" };
+            let direction = direction(-skew);
             format!(
                 "By the clock of this machine it is {words}: the server's clock is {} {direction} it. \
                  One of the two is wrong.",
@@ -138,29 +87,20 @@ pub(super) fn shape(
             )
         })
     };
-    let here = OffsetDateTime::now_utc();
+    let untimely = |what: &str, time| {
+        let (at, when) = (human::timestamp(time), human::relative(time, now));
+        CommandError::failed(format!("this token {what} {at} ({when})"))
+    };
     if let Some(end) = expires_at.filter(|&end| end <= now) {
-        let error = CommandError::failed(format!(
-            "this token expired at {} ({})",
-            human::timestamp(end),
-            human::relative(end, now)
-        ));
-        return Err(match skew("still valid").filter(|_| end > here) {
-            Some(clocks) => error.hint(clocks),
-            None => error.hint(another(site)),
-        });
+        let is_over_here = end <= OffsetDateTime::now_utc();
+        let clocks = skew("still valid").filter(|_| !is_over_here);
+        return Err(untimely("expired at", end).hint(clocks.unwrap_or_else(|| another(site))));
     }
-    if let Some(begin) =
-        time(times.nbf).filter(|begin| begin.unix_timestamp() > now.unix_timestamp() + LEEWAY)
-    {
-        let error = CommandError::failed(format!(
-            "this token is not valid before {} ({})",
-            human::timestamp(begin),
-            human::relative(begin, now)
-        ));
-        return Err(error.hint(skew("already valid").unwrap_or_else(|| {
-            "The clock of this machine, or of the one that created the token, is wrong.".to_owned()
-        })));
+    let is_early = |begin: &OffsetDateTime| begin.unix_timestamp() > now.unix_timestamp() + LEEWAY;
+    if let Some(begin) = time(times.nbf).filter(is_early) {
+        let of_clock = "The clock of this machine, or of the one that created the token, is wrong.";
+        let clocks = skew("already valid").unwrap_or_else(|| of_clock.to_owned());
+        return Err(untimely("is not valid before", begin).hint(clocks));
     }
     Ok(expires_at)
 }
@@ -191,11 +131,10 @@ pub(super) fn offline(
                 if site.audience.is_some() || is_at(site, &ours.iss) {
                     return Ok(expires_at);
                 }
-                return Err(CommandError::failed(format!(
-                    "this token is for another server, {}",
+                return Err(for_another(&ours.iss).hint(format!(
+                    "Log in there (`fh login --server {}`), or log in to {server} without --offline.",
                     ours.iss
-                ))
-                .hint(format!("Log in there (`fh login --server {}`), or log in to {server} without --offline.", ours.iss)));
+                )));
             }
             (
                 claims.is_some_and(|claims| is_for(site, &claims)),
@@ -222,12 +161,16 @@ fn is_at(site: &Site, address: &str) -> bool {
 
 /// Whether an identity names the server, or an organisation of it, as its audience.
 fn is_for(site: &Site, claims: &serde_json::Map<String, serde_json::Value>) -> bool {
-    let audiences = match claims.get("aud") {
-        Some(serde_json::Value::Array(list)) => list.iter().filter_map(|it| it.as_str()).collect(),
-        Some(serde_json::Value::String(one)) => vec![one.as_str()],
-        _ => Vec::new(),
+    let audience = claims
+        .get("aud")
+        .map(std::slice::from_ref)
+        .unwrap_or_default();
+    let audiences = match audience {
+        [serde_json::Value::Array(list)] => list,
+        one => one,
     };
-    audiences.into_iter().any(|audience| {
+    let mut audiences = audiences.iter().filter_map(|it| it.as_str());
+    audiences.any(|audience| {
         let address = audience
             .split_once("/cache/")
             .map_or(audience, |(server, _)| server);
@@ -241,6 +184,11 @@ fn is_for(site: &Site, claims: &serde_json::Map<String, serde_json::Value>) -> b
 /// What FlakeHub's own tokens begin with.
 const FLAKEHUB_PREFIX: &str = "flakehub1_";
 
+fn for_another(server: &str) -> CommandError {
+    CommandError::failed(format!("this token is for another server, {server}"))
+}
+
+/// Where to get another token.
 fn another(site: &Site) -> String {
     match (&site.token_page, site.kind) {
         (Some(page), _) => format!("Create another one: {page}"),
@@ -258,21 +206,27 @@ fn another(site: &Site) -> String {
 fn refused(site: &Site, token: &SecretString, error: ClientError) -> CommandError {
     let server = &site.server;
     let is_ours = fh_auth::read_unverified(token.expose_secret()).is_ok();
-    match (&error, site.kind) {
-        (ClientError::Unauthorized { .. }, ServerKind::Fh) if !is_ours => CommandError::from(error)
-            .context(format!("this is not a token of {server}"))
-            .replace_hints("A token begins with fh1_ and is one long word: give all of it."),
-        (ClientError::Unauthorized { .. }, _) => CommandError::from(error)
-            .context(format!("{server} does not accept this token"))
-            .replace_hints(another(site)),
-        (
-            ClientError::Api {
-                status: 403 | 404, ..
-            },
-            ServerKind::Attic,
-        ) => CommandError::from(error)
-            .context(format!("{server} does not show its cache with this token"))
-            .replace_hints("Check the name of the cache, and that the token may read it."),
-        _ => CommandError::from(error),
-    }
+    let is_hidden = matches!(
+        error,
+        ClientError::Api {
+            status: 403 | 404,
+            ..
+        }
+    );
+    let (what, hint) = match (&error, site.kind) {
+        (ClientError::Unauthorized { .. }, ServerKind::Fh) if !is_ours => (
+            format!("this is not a token of {server}"),
+            "A token begins with fh1_ and is one long word: give all of it.".to_owned(),
+        ),
+        (ClientError::Unauthorized { .. }, _) => (
+            format!("{server} does not accept this token"),
+            another(site),
+        ),
+        (_, ServerKind::Attic) if is_hidden => (
+            format!("{server} does not show its cache with this token"),
+            "Check the name of the cache, and that the token may read it.".to_owned(),
+        ),
+        _ => return error.into(),
+    };
+    CommandError::from(error).context(what).replace_hints(hint)
 }

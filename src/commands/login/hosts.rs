@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use fh_client::{ServerKind, ServerUrl};
 
 use super::arguments::LoginArguments;
-use super::site::Site;
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
+use crate::site::Site;
 use crate::terminal;
 
 /// The hosts of the netrc that the server has named and that are not its own. FlakeHub's are known.

@@ -20,13 +20,13 @@ use tokio::sync::oneshot;
 
 use super::arguments::LoginArguments;
 use super::asked::Asked;
-use super::lines;
 use super::report::Report;
 use super::workload::{self, Granted};
 use crate::commands::child::{self, Signals};
-use crate::commands::logout;
 use crate::context::Context;
 use crate::error::{CommandError, Status};
+use crate::setup::removal;
+use crate::site::named;
 
 /// The wait after a renewal that failed, doubled for each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ impl Session<'_> {
         let result = self.attend(granted);
         // Not before all writing has ended, which it has now.
         if !self.was_there
-            && let Err(error) = logout::take_back(&self.report.site.server, self.context)
+            && let Err(error) = removal::take_back(&self.report.site.server, self.context)
         {
             self.context.output.warning(&format!(
                 "the login could not be removed: {}",
@@ -116,7 +116,7 @@ impl Session<'_> {
         let workload = workload::workload(&self.arguments.workload, self.context)?;
         // Its connections belong to this runtime.
         let site = &self.report.site;
-        let organizations = lines::named(&site.reading);
+        let organizations = named(&site.reading);
         let source = workload::source(organizations, &site.server, workload, self.context)?;
         let mut end = granted.end();
         let mut due = halfway(granted.asked, end);
@@ -189,8 +189,8 @@ impl Session<'_> {
                 identity: &self.report.identity,
                 token: &token,
                 former: None,
-                scope: self.report.scope,
-                daemon: self.report.daemon,
+                scope: self.report.machine.scope,
+                daemon: self.report.machine.daemon,
             };
             // Nobody listens where the command has ended.
             let _ = sender.send(asked.write(self.context));

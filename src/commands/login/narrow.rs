@@ -3,12 +3,13 @@
 //! Such a token is minted with the one that was given, ends with that one, and can be renewed as that one can be.
 
 use fh_api::{CreateToken, FlakePattern, Name, Permission, Whoami};
-use fh_client::Client;
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
-use super::check::Identity;
+use super::check::Login;
+use crate::context::Context;
 use crate::error::CommandError;
+use crate::site::{Identity, Site};
 
 /// By how much sooner than a new one a token may end that is used again.
 const SOON: Duration = Duration::days(1);
@@ -53,49 +54,46 @@ fn lifetime(left: Duration) -> Option<u64> {
         .filter(|left| *left > 0)
 }
 
-/// What a narrowing came to.
-pub(super) enum Narrowed {
-    /// The token stays; a word about that, where it is not as narrow as was asked.
-    Same(Option<String>),
-    /// Another token, and whose it is.
-    Other(SecretString, Box<Identity>),
-}
-
-/// Narrows a token. `change`: whether anything may be done on the server. `stored`: what an earlier login
-/// has kept, which serves again where it is what would be minted. `now`: by the server's clock.
+/// Narrows a token, with a word about it where it is not as narrow as was asked. `change`: whether anything may be done
+/// on the server. What an earlier login has stored serves again where it is what would be minted.
 pub(super) async fn narrow(
-    client: &Client,
-    identity: &Identity,
+    login: &mut Login,
     org: &Name,
-    now: OffsetDateTime,
+    site: &Site,
     change: bool,
-    stored: Option<(SecretString, Client)>,
-) -> Result<Narrowed, CommandError> {
-    let Some(whoami) = &identity.whoami else {
-        return Ok(Narrowed::Same(None));
+    context: &Context,
+) -> Result<(), CommandError> {
+    let Some(whoami) = &login.identity.whoami else {
+        return Ok(());
     };
     match decide(whoami, org) {
-        Decision::IsNarrow => return Ok(Narrowed::Same(None)),
+        Decision::IsNarrow => return Ok(()),
         Decision::Cannot => {
-            return Ok(Narrowed::Same(Some(format!(
+            login.warning = Some(format!(
                 "this token cannot be limited to {org}, because it lacks the permission mint. Nix reads only \
                  {org}, by its address; but anyone who gets the token can read all that it can.\n\
                  Create a limited one: `fh token create --flake '{org}/*'`"
-            ))));
+            ));
+            return Ok(());
         }
         Decision::Mint => {}
     }
-    if let Some((token, client)) = stored
+    if let Some(stored) = context.stored_token(&site.server)?
+        && let client = context.client_of(&site.server, Some(&stored.token))?
         && let Ok(kept) = client.whoami().await
         && serves_again(&kept, whoami, org)
     {
-        return Ok(Narrowed::Other(token, Box::new(Identity::of(kept))));
+        (login.token, login.identity) = (stored.token, Identity::of(kept));
+        return Ok(());
     }
     if !change {
-        return Ok(Narrowed::Same(Some(format!(
+        login.warning = Some(format!(
             "nothing is changed, so the token was not limited to {org}."
-        ))));
+        ));
+        return Ok(());
     }
+    let now = site.now.unwrap_or_else(OffsetDateTime::now_utc);
+    let client = context.client_of(&site.server, Some(&login.token))?;
     let minted = client
         .create_token(&CreateToken {
             description: Some(format!("fh login --org {org}")),
@@ -110,7 +108,7 @@ pub(super) async fn narrow(
         .map_err(|error| {
             CommandError::from(error).context(format!("cannot limit the token to {org}"))
         })?;
-    let identity = Identity::of(Whoami {
+    login.identity = Identity::of(Whoami {
         token_id: Some(minted.info.id),
         token_description: minted.info.description,
         flakes: minted.info.flakes,
@@ -118,10 +116,8 @@ pub(super) async fn narrow(
         renewable_until: None,
         ..whoami.clone()
     });
-    Ok(Narrowed::Other(
-        SecretString::from(minted.token),
-        Box::new(identity),
-    ))
+    login.token = SecretString::from(minted.token);
+    Ok(())
 }
 
 /// Whether a token that is there already is what a new one would be.

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use fh_client::certificates;
 use fh_conf::regular;
 
-use super::site::Site;
 use crate::certificates::{Bundle, LIMIT, read_by_nix};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
 use crate::setup::{Machine, Scope};
+use crate::site::Site;
 
 /// What is to be done so that Nix trusts the server, if its login has certificates of its own and Nix lacks one.
 pub(super) fn warning(

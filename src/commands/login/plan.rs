@@ -6,7 +6,6 @@
 
 mod netrc;
 mod netrc_writer;
-mod renewed;
 mod retired;
 #[cfg(test)]
 mod tests;
@@ -19,14 +18,12 @@ use fh_conf::ledger::Ledger;
 use fh_conf::nix_conf::{FileToEdit, ModuleValue, NixConf, SetIfUnset, module_settings};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::site::Site;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
 use crate::setup::{
-    Change, Changes, KeyringChange, LEDGER, Machine, Privacy, Scope, ledger_of, ledger_text,
+    Change, Changes, KeyringChange, Machine, Privacy, Scope, ledger_change, ledger_of,
 };
-
-pub(crate) use renewed::{Renewed, netrc_files};
+use crate::site::Site;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -82,28 +79,22 @@ pub(super) fn keeping(
     machine: &Machine,
     token_file: impl Fn(&ServerEntry) -> PathBuf,
 ) -> Result<Keeping, CommandError> {
-    let text = match machine.files.content(&machine.config) {
-        None => None,
-        Some(text) => Some(std::str::from_utf8(text).map_err(|_| {
-            CommandError::failed(format!("{} is not UTF-8", machine.config.display()))
-        })?),
-    };
+    let text = machine.files.content(&machine.config);
+    let text = text
+        .map(std::str::from_utf8)
+        .transpose()
+        .map_err(|_| CommandError::failed(format!("{} is not UTF-8", machine.config.display())))?;
     let mut servers = ServerList::parse(&machine.config, text)?;
     let site = wanted.site;
     let known = servers.entry(&site.server).cloned();
-    let was_in_keyring = known
-        .as_ref()
-        .is_some_and(|entry| entry.store == TokenStore::Keyring);
-    let mut entry = known.clone().unwrap_or_else(|| {
-        ServerEntry::new(
-            servers.name_for(&site.server),
-            site.server.clone(),
-            site.kind,
-        )
+    let former_store = known.as_ref().map(|entry| entry.store);
+    let mut entry = known.unwrap_or_else(|| {
+        let name = servers.name_for(&site.server);
+        ServerEntry::new(name, site.server.clone(), site.kind)
     });
-    let by_default = known.map(|entry| entry.store).or(servers.preferred_store());
+    let store = wanted.store.or(former_store).or(servers.preferred_store());
     entry.kind = site.kind;
-    entry.store = wanted.store.or(by_default).unwrap_or_default();
+    entry.store = store.unwrap_or_default();
     entry.is_default = true;
     if site.substituter.is_some() {
         entry.substituter.clone_from(&site.substituter);
@@ -134,7 +125,7 @@ pub(super) fn keeping(
     servers.record(&entry);
     Ok(Keeping {
         token_file: token_file(&entry),
-        uses_keyring: was_in_keyring || entry.store == TokenStore::Keyring,
+        uses_keyring: [former_store, Some(entry.store)].contains(&Some(TokenStore::Keyring)),
         entry,
         servers,
     })
@@ -147,11 +138,12 @@ pub(super) fn plan(
     keeping: &Keeping,
     in_keyring: Option<&SecretString>,
 ) -> Result<Plan, CommandError> {
+    let ledger = ledger_of(&machine.files, &machine.ledger)?;
     let mut work = Work {
         wanted,
         machine,
         owner: wanted.site.server.to_string(),
-        ledger: ledger(machine)?,
+        ledger: ledger.clone(),
         plan: Plan::default(),
     };
     let nix_conf = work.nix_conf()?;
@@ -161,33 +153,14 @@ pub(super) fn plan(
         netrcs.extend(work.netrc_of_keeper(path)?);
     }
     let others = work.other_netrcs(read, &netrcs)?;
-    let mut files = Vec::new();
-    let ledger_before = machine.files.content(&machine.ledger);
-    if work.ledger != ledger(machine)? {
-        files.push(work.change(
-            LEDGER,
-            &machine.ledger,
-            Privacy::Secret,
-            Some(ledger_text(&work.ledger)?),
-        ));
-    } else if ledger_before.is_some() {
-        files.push(work.change(
-            LEDGER,
-            &machine.ledger,
-            Privacy::Secret,
-            ledger_before.map(<[u8]>::to_vec),
-        ));
-    }
+    let noted = ledger_change(&machine.files, &machine.ledger, &ledger, &work.ledger)?;
+    let mut files = vec![noted];
     files.extend(work.token_store(keeping, in_keyring));
     files.extend(netrcs);
     files.extend(others);
     files.extend(nix_conf);
     work.plan.changes.files = files;
     Ok(work.plan)
-}
-
-fn ledger(machine: &Machine) -> Result<Ledger, CommandError> {
-    ledger_of(&machine.files, &machine.ledger)
 }
 
 struct Work<'a> {
@@ -198,15 +171,29 @@ struct Work<'a> {
     plan: Plan,
 }
 
-/// The values that Nix would heed.
-#[derive(Default)]
-struct Heeded {
-    substituters: Vec<String>,
-    keys: Vec<String>,
+/// A list of nix.conf, and what of it lets Nix read from a server.
+struct List {
+    name: &'static str,
+    /// The setting that adds to it.
+    extra: &'static str,
+    values: Vec<String>,
 }
 
-fn texts(urls: &[&ServerUrl]) -> Vec<String> {
-    urls.iter().map(|url| url.as_str().to_owned()).collect()
+/// The addresses and the keys of a server.
+fn lists(site: &Site) -> [List; 2] {
+    let substituters = site.substituters().into_iter();
+    [
+        List {
+            name: "substituters",
+            extra: "extra-substituters",
+            values: substituters.map(|url| url.as_str().to_owned()).collect(),
+        },
+        List {
+            name: "trusted-public-keys",
+            extra: "extra-trusted-public-keys",
+            values: site.public_keys.clone(),
+        },
+    ]
 }
 
 impl Work<'_> {
@@ -224,18 +211,13 @@ impl Work<'_> {
         let token = self.wanted.token;
         let same = |other: &SecretString| other.expose_secret() == token.expose_secret();
         let entry = &keeping.entry;
-        let mut text = None;
-        if entry.store == TokenStore::File {
-            let present = self.machine.files.content(&keeping.token_file);
-            // Blanks around it do not count, and so do not have to be written anew.
-            let is_there = present
-                .is_some_and(|present| present.trim_ascii() == token.expose_secret().as_bytes());
-            text = if is_there {
-                present.map(<[u8]>::to_vec)
-            } else {
-                Some(format!("{}\n", token.expose_secret()).into_bytes())
-            };
-        }
+        let present = self.machine.files.content(&keeping.token_file);
+        // Blanks around it do not count, and so do not have to be written anew.
+        let present = present.filter(|text| text.trim_ascii() == token.expose_secret().as_bytes());
+        let text = (entry.store == TokenStore::File).then(|| match present {
+            Some(present) => present.to_vec(),
+            None => format!("{}\n", token.expose_secret()).into_bytes(),
+        });
         let keyring = match entry.store {
             TokenStore::Keyring if !in_keyring.is_some_and(same) => Some(Some(token.clone())),
             TokenStore::File if in_keyring.is_some() => Some(None),
@@ -272,26 +254,16 @@ impl Work<'_> {
         let sets_netrc_file =
             !machine.names_netrc(&conf) && machine.scope == Scope::User && self.wanted.netrc;
         let site = self.wanted.site;
-        let substituters = texts(&site.substituters());
-        if sets_netrc_file {
-            self.plan
-                .nix_conf_lines
-                .push(format!("netrc-file = {}", netrc_file.display()));
-        }
-        for (name, values) in [
-            ("extra-substituters", &substituters),
-            ("extra-trusted-public-keys", &site.public_keys),
-        ] {
-            if !values.is_empty() {
-                self.plan
-                    .nix_conf_lines
-                    .push(format!("{name} = {}", values.join(" ")));
-            }
+        let lists = lists(site);
+        let lines = &mut self.plan.nix_conf_lines;
+        lines.extend(sets_netrc_file.then(|| format!("netrc-file = {}", netrc_file.display())));
+        for List { extra, values, .. } in lists.iter().filter(|list| !list.values.is_empty()) {
+            lines.push(format!("{extra} = {}", values.join(" ")));
         }
         if !self.wanted.nix_conf {
             return Ok(None);
         }
-        self.heeds_variable(&substituters)?;
+        self.heeds_variable(&lists)?;
         if let FileToEdit::Generated { path, .. } = &machine.nix_conf {
             if site.public_keys.is_empty() && site.lines.is_none() && !site.is_read_by(&conf) {
                 self.plan.warnings.push(format!(
@@ -301,7 +273,8 @@ impl Work<'_> {
                     site.server
                 ));
             }
-            self.snippet(&conf, sets_netrc_file.then_some(netrc_file));
+            let netrc_file = sets_netrc_file.then_some(netrc_file);
+            self.plan.snippet = snippet(lists, &conf, netrc_file);
             return Ok(None);
         }
         if sets_netrc_file {
@@ -329,110 +302,83 @@ impl Work<'_> {
                 what.push("netrc-file".to_owned());
             }
         }
-        let heeded = self.heeded(&substituters)?;
-        for (name, values, heeded) in [
-            ("extra-substituters", &substituters, &heeded.substituters),
-            ("extra-trusted-public-keys", &site.public_keys, &heeded.keys),
-        ] {
+        let heeded = self.heeded(&lists)?;
+        for (List { extra, values, .. }, is_heeded) in lists.iter().zip(heeded) {
+            let (ledger, owner) = (&mut self.ledger, &self.owner);
             // What an earlier login wrote stays where it is still wanted, heeded or not.
-            let values: Vec<&String> = values
-                .iter()
-                .filter(|value| {
-                    heeded.contains(value) || self.ledger.has_value(path, &self.owner, name, value)
-                })
-                .collect();
-            let changed = self
-                .ledger
-                .set_list(path, &self.owner, &mut conf, name, &values)?;
-            what.extend((!changed.is_nothing()).then(|| name.to_owned()));
+            let stays = |value: &&String| is_heeded || ledger.has_value(path, owner, extra, value);
+            let values: Vec<&String> = values.iter().filter(stays).collect();
+            let changed = ledger.set_list(path, owner, &mut conf, extra, &values)?;
+            what.extend((!changed.is_nothing()).then(|| (*extra).to_owned()));
         }
         let after = conf.to_bytes();
-        let is_new = after != before;
-        let exists = machine.files.content(path).is_some();
-        if is_new && !exists {
-            let missing = machine.files.missing_directories(path);
-            self.ledger.will_create(path, missing);
-        }
-        let mut change = self.change(
-            "nix.conf",
-            path,
-            Privacy::Public,
-            (exists || is_new).then_some(after),
-        );
+        let is_written = self.note_file(path, after != before);
+        let after = is_written.then_some(after);
+        let mut change = self.change("nix.conf", path, Privacy::Public, after);
         change.what = what;
         Ok(Some(change))
     }
 
-    /// What of this Nix would heed where it stands in the file. A daemon takes from a user whom it
+    /// Which of the lists Nix would heed where they stand in the file. A daemon takes from a user whom it
     /// does not trust only substituters that an administrator has allowed, and no keys.
-    fn heeded(&mut self, substituters: &[String]) -> Result<Heeded, CommandError> {
-        let keys = &self.wanted.site.public_keys;
+    fn heeded(&mut self, [substituters, keys]: &[List; 2]) -> Result<[bool; 2], CommandError> {
         if self.machine.scope == Scope::System || self.machine.daemon != Daemon::Distrusting {
-            return Ok(Heeded {
-                substituters: substituters.to_vec(),
-                keys: keys.clone(),
-            });
+            return Ok([true; 2]);
         }
         // What the daemon has from the machine's own files; the user's are what it does not heed.
         let system = self.system_nix_conf()?;
-        let all = |name: &str, values: &[String]| {
-            values.iter().all(|value| system.list_contains(name, value))
+        let has = |name: &str, list: &List| {
+            let mut values = list.values.iter();
+            values.all(|value| system.list_contains(name, value))
         };
-        let keys_are_there = all("trusted-public-keys", keys);
-        if keys_are_there && all("substituters", substituters) {
-            return Ok(Heeded::default());
+        let has_keys = has(keys.name, keys);
+        if has_keys && has(substituters.name, substituters) {
+            return Ok([false; 2]);
         }
-        if keys_are_there && all("trusted-substituters", substituters) {
-            return Ok(Heeded {
-                substituters: substituters.to_vec(),
-                keys: Vec::new(),
-            });
-        }
-        self.plan.needs_administrator = true;
-        Ok(Heeded::default())
+        let may_add = has_keys && has("trusted-substituters", substituters);
+        self.plan.needs_administrator = !may_add;
+        Ok([may_add, false])
     }
 
     fn system_nix_conf(&self) -> Result<NixConf, CommandError> {
         let files = &self.machine.files;
-        let path = self
-            .machine
-            .roots
-            .first()
-            .map_or(Path::new(""), PathBuf::as_path);
+        let first = self.machine.roots.first();
+        let path = first.map_or(Path::new(""), PathBuf::as_path);
         let text = files.included(path).ok().flatten().unwrap_or_default();
-        Ok(NixConf::parse(&text, path, &mut |path| {
-            files.included(path)
-        })?)
+        let conf = NixConf::parse(&text, path, &mut |path| files.included(path));
+        Ok(conf?)
     }
 
-    /// Lines for the configuration that makes nix.conf, if something is missing there.
-    fn snippet(&mut self, conf: &NixConf, netrc_file: Option<&Path>) {
-        let site = self.wanted.site;
-        let mut substituters = texts(&site.substituters());
-        substituters.retain(|url| !conf.list_contains("substituters", url));
-        let keys: Vec<String> = site
-            .public_keys
-            .iter()
-            .filter(|key| !conf.list_contains("trusted-public-keys", key))
-            .cloned()
-            .collect();
-        let netrc_file = netrc_file.map(|path| path.to_string_lossy().into_owned());
-        let mut settings = Vec::new();
-        if let Some(path) = &netrc_file {
-            settings.push(("netrc-file", ModuleValue::Text(path)));
+    /// Notes a file that is made new, with the directories for it; whether there is one afterwards. `has_more`: a login
+    /// adds something to it.
+    fn note_file(&mut self, path: &Path, has_more: bool) -> bool {
+        let files = &self.machine.files;
+        let exists = files.content(path).is_some();
+        if has_more && !exists {
+            let missing = files.missing_directories(path);
+            self.ledger.will_create(path, missing);
         }
-        for (name, values) in [
-            ("extra-substituters", &substituters),
-            ("extra-trusted-public-keys", &keys),
-        ] {
-            if !values.is_empty() {
-                settings.push((name, ModuleValue::List(values)));
-            }
-        }
-        if !settings.is_empty() {
-            self.plan.snippet = Some(module_settings(&settings));
+        exists || has_more
+    }
+}
+
+/// Lines for the configuration that makes nix.conf, if something is missing there.
+fn snippet(mut lists: [List; 2], conf: &NixConf, netrc_file: Option<&Path>) -> Option<String> {
+    let netrc_file = netrc_file.map(Path::to_string_lossy);
+    let netrc_file = netrc_file.as_deref().map(ModuleValue::Text);
+    let mut settings = Vec::from_iter(netrc_file.map(|path| ("netrc-file", path)));
+    for List {
+        name,
+        extra,
+        values,
+    } in &mut lists
+    {
+        values.retain(|value| !conf.list_contains(name, value));
+        if !values.is_empty() {
+            settings.push((*extra, ModuleValue::List(values)));
         }
     }
+    (!settings.is_empty()).then(|| module_settings(&settings))
 }
 
 /// The address of a server in the words of a command line.

@@ -1,26 +1,26 @@
 //! What a login says: what would be or was done where, and what may keep it from having an effect.
 
+use std::path::Path;
+
 use fh_api::{Name, Permission};
 use fh_client::Reading;
 use fh_conf::diff::{FileKind, unified};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::check::Identity;
 use super::plan::{Plan, server_argument};
-use super::site::Site;
 use crate::access::quoted;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
 use crate::setup::daemon::Daemon;
-use crate::setup::{Applied, Changes, LEDGER, Machine, Scope};
+use crate::setup::{Applied, Change, Changes, Machine, Scope};
+use crate::site::{self, Identity, Line, Site};
+use crate::text::side_by_side;
 
 /// All that is known after a login.
 #[derive(Debug)]
 pub(super) struct Report {
-    pub(super) scope: Scope,
-    pub(super) daemon: Daemon,
     pub(super) plan: Plan,
     /// What was done; none where it is only shown.
     pub(super) done: Option<Vec<Applied>>,
@@ -33,21 +33,12 @@ pub(super) struct Report {
 
 /// What becomes of which file, a line for each.
 pub(super) fn summary(changes: &Changes) -> String {
-    let mut rows = Vec::new();
-    rows.extend(changes.keyring.is_some().then(keyring_row));
+    let mut rows = keyring_row(changes);
     for change in &changes.files {
-        let mut what = change.what.join(", ");
-        if let Some(mode) = change.tightened_from() {
-            if !what.is_empty() {
-                what.push_str("; ");
-            }
-            what.push_str(&format!(
-                "others can read it (mode {mode:03o}), and no longer will"
-            ));
-        }
-        if !what.is_empty() {
-            rows.push((change.path.display().to_string(), what));
-        }
+        let access = change.tightened_from();
+        let access =
+            access.map(|mode| format!("others can read it (mode {mode:03o}), and no longer will"));
+        rows.extend(row(&change.path, &change.what, access));
     }
     let mut lines = vec!["Logging in changes these files:".to_owned()];
     lines.extend(side_by_side(&rows));
@@ -55,17 +46,17 @@ pub(super) fn summary(changes: &Changes) -> String {
     lines.join("\n")
 }
 
-fn keyring_row() -> (String, String) {
-    ("the system's keyring".to_owned(), "the token".to_owned())
+/// The keyring, where the token in it changes.
+fn keyring_row(changes: &Changes) -> Vec<(String, String)> {
+    let row = || ("the system's keyring".to_owned(), "the token".to_owned());
+    changes.keyring.iter().map(|_| row()).collect()
 }
 
-/// A line for each row, with what follows the paths below each other.
-fn side_by_side(rows: &[(String, String)]) -> Vec<String> {
-    let widths = rows.iter().map(|(path, _)| path.chars().count());
-    let width = widths.max().unwrap_or(0);
-    let rows = rows.iter();
-    rows.map(|(path, what)| format!("  {path:<width$}  {what}"))
-        .collect()
+/// A file, and what becomes of it and of who may read it; none where there is nothing to say.
+fn row(path: &Path, what: &[String], access: Option<String>) -> Option<(String, String)> {
+    let what = Some(what.join(", ")).filter(|what| !what.is_empty());
+    let told: Vec<String> = what.into_iter().chain(access).collect();
+    (!told.is_empty()).then(|| (path.display().to_string(), told.join("; ")))
 }
 
 /// The differences of all files, secrets hidden.
@@ -78,11 +69,7 @@ pub(crate) fn difference(changes: &Changes) -> String {
         };
         text.push_str(&format!("{what} ({})\n", keyring.server));
     }
-    for change in &changes.files {
-        // How it notes what it has done is nobody's business.
-        if change.kind == LEDGER {
-            continue;
-        }
+    for change in changes.shown() {
         let kind = match change.kind {
             "netrc" => FileKind::Netrc,
             "nix.conf" => FileKind::NixConf,
@@ -213,7 +200,7 @@ impl Report {
             return lines.join("\n");
         }
         if !self.is_known {
-            lines.extend(side_by_side(&self.shown(done)));
+            lines.extend(side_by_side(&self.rows(done)));
             lines.extend(kept_for_group(&self.plan.changes));
             lines.extend(reads(&self.site));
         }
@@ -221,26 +208,21 @@ impl Report {
         lines.join("\n")
     }
 
-    fn shown(&self, done: &[Applied]) -> Vec<(String, String)> {
-        let mut shown = Vec::new();
-        if self.plan.changes.keyring.is_some() {
-            shown.push(keyring_row());
-        }
+    /// What was done to which file.
+    fn rows(&self, done: &[Applied]) -> Vec<(String, String)> {
+        let mut rows = keyring_row(&self.plan.changes);
+        let as_it_was = ["as it was".to_owned()];
         for file in done {
-            let mut what = file.what.join(", ");
-            if let Some(mode) = file.tightened_from {
-                if what.is_empty() {
-                    what.push_str("as it was");
-                }
-                what.push_str(&format!(
-                    "; others could read it (mode {mode:03o}), now they cannot"
-                ));
-            }
-            if !what.is_empty() {
-                shown.push((file.path.display().to_string(), what));
-            }
+            let access = file.tightened_from;
+            let access = access
+                .map(|mode| format!("others could read it (mode {mode:03o}), now they cannot"));
+            let what = match file.what.as_slice() {
+                [] if access.is_some() => &as_it_was,
+                what => what,
+            };
+            rows.extend(row(&file.path, what, access));
         }
-        shown
+        rows
     }
 
     fn warnings(&self, context: &Context) -> Vec<String> {
@@ -266,50 +248,38 @@ impl Report {
             );
         }
         if let Some(skew) = self.site.clock_skew() {
-            let direction = if skew.is_positive() {
-                "ahead of"
-            } else {
-                "behind"
-            };
+            let direction = site::direction(skew);
             warnings.push(format!(
                 "this machine's clock is {} {direction} the server's: tokens may look expired, or not yet valid.",
                 human::elapsed(skew.unsigned_abs())
             ));
         }
+        let (user, command) = (context.settings.user_name(), self.administrator_command());
         if self.plan.needs_administrator {
             warnings.push(format!(
-                "the Nix daemon does not trust {}, and would ignore the substituter and its keys in your \
+                "the Nix daemon does not trust {user}, and would ignore the substituter and its keys in your \
                  nix.conf: they were not added.\n\
                  What was set up works for `nix copy` and for downloads by Nix itself, but not for the \
                  daemon's builds and substitutions. For those, an administrator has to run this command:\n\
-                 \x20   {}",
-                context.settings.user_name(),
-                self.administrator_command()
+                 \x20   {command}"
             ));
-        } else if self.daemon == Daemon::Silent && self.machine.scope == Scope::User {
+        } else if self.machine.daemon == Daemon::Silent && self.machine.scope == Scope::User {
             warnings.push(format!(
-                "there is a Nix daemon, and this version of Nix does not report whether it trusts {}. If it \
+                "there is a Nix daemon, and this version of Nix does not report whether it trusts {user}. If it \
                  does not, it ignores your nix.conf and netrc; then an administrator has to run:\n\
-                 \x20   {}",
-                context.settings.user_name(),
-                self.administrator_command()
+                 \x20   {command}"
             ));
         }
         if let Some(path) = &self.plan.netrc_of_machine {
             warnings.push(format!(
                 "Nix reads {}, which the daemon of Determinate Nix writes for everybody on this machine: it was not \
                  changed. Unless it has a token for this server already, an administrator has to run this command:\n\
-                 \x20   {}",
+                 \x20   {command}",
                 path.display(),
-                self.administrator_command()
             ));
         }
-        let files = &self.plan.changes.files;
-        if self.machine.scope == Scope::System
-            && files
-                .iter()
-                .any(|change| change.kind == "nix.conf" && change.is_new())
-        {
+        let is_new_conf = |change: &Change| change.kind == "nix.conf" && change.is_new();
+        if self.machine.scope == Scope::System && self.plan.changes.files.iter().any(is_new_conf) {
             let restart = if cfg!(target_os = "macos") {
                 "launchctl kickstart -k system/org.nixos.nix-daemon"
             } else {
@@ -324,12 +294,8 @@ impl Report {
 
     /// The one command that sets up the machine for everybody.
     fn administrator_command(&self) -> String {
-        let token = self
-            .plan
-            .changes
-            .files
-            .iter()
-            .find(|change| change.kind == "token" && change.after.is_some());
+        let mut files = self.plan.changes.files.iter();
+        let token = files.find(|change| change.kind == "token" && change.after.is_some());
         let mut command = format!(
             "sudo {} login --scope system --server {}",
             program(),
@@ -339,7 +305,8 @@ impl Report {
             Reading::Usual => {}
             Reading::Root => command.push_str(" --root"),
             Reading::Organizations(names) => {
-                command.push_str(&format!(" --organizations {}", listed(names)));
+                let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+                command.push_str(&format!(" --organizations {}", names.join(",")));
             }
         }
         if let Some(file) = token {
@@ -349,29 +316,24 @@ impl Report {
     }
 
     fn print_json(&self, warnings: &[String], context: &Context) -> Result<(), CommandError> {
-        let files: Vec<_> = self
-            .plan
-            .changes
-            .files
-            .iter()
-            .filter(|change| change.kind != LEDGER)
-            .map(|change| {
-                json!({
-                    "kind": change.kind,
-                    "path": change.path.to_string_lossy(),
-                    "changes": change.what,
-                    "mode_before": change.tightened_from().map(|mode| format!("{mode:03o}")),
-                    "mode_kept": change.kept_for_group().map(|mode| format!("{mode:03o}")),
-                })
+        let mode = |mode: u32| format!("{mode:03o}");
+        let file = |change: &Change| {
+            json!({
+                "kind": change.kind,
+                "path": change.path.to_string_lossy(),
+                "changes": change.what,
+                "mode_before": change.tightened_from().map(mode),
+                "mode_kept": change.kept_for_group().map(mode),
             })
-            .collect();
+        };
+        let files: Vec<_> = self.plan.changes.shown().map(file).collect();
         let needs_administrator =
             self.plan.needs_administrator || self.plan.netrc_of_machine.is_some();
         let administrator = needs_administrator.then(|| self.administrator_command());
         context.output.json(&json!({
             "server": self.site.server.as_str(),
             "kind": self.site.kind.as_str(),
-            "scope": self.scope.as_str(),
+            "scope": self.machine.scope.as_str(),
             "substituter": self.site.substituter.as_ref().map(fh_client::ServerUrl::as_str),
             "substituters": substituters(&self.site),
             "public_keys": self.site.public_keys,
@@ -389,29 +351,18 @@ impl Report {
 
 /// What Nix reads from, for programs.
 fn substituters(site: &Site) -> Vec<serde_json::Value> {
-    match &site.lines {
-        None => site
-            .substituters()
-            .into_iter()
-            .map(|url| json!({ "url": url.as_str() }))
-            .collect(),
-        Some(lines) => lines
-            .iter()
-            .map(|line| {
-                json!({
-                    "url": line.url.as_str(),
-                    "organization": line.organization,
-                    "standing": line.standing,
-                })
-            })
-            .collect(),
-    }
-}
-
-/// Names as an option takes them.
-fn listed(names: &[Name]) -> String {
-    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
-    names.join(",")
+    let Some(lines) = &site.lines else {
+        let whole = site.substituter.iter();
+        return whole.map(|url| json!({ "url": url.as_str() })).collect();
+    };
+    let of_line = |line: &Line| {
+        json!({
+            "url": line.url.as_str(),
+            "organization": line.organization,
+            "standing": line.standing,
+        })
+    };
+    lines.iter().map(of_line).collect()
 }
 
 /// How to call this program from root's shell, whose search path is another.

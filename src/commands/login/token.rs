@@ -10,9 +10,9 @@ use clap::Args;
 use fh_client::Error as ClientError;
 use secrecy::SecretString;
 
-use super::site::Site;
-use crate::context::{Context, FoundToken};
+use crate::context::{Context, FoundToken, TokenOrigin};
 use crate::error::{CommandError, Status};
+use crate::site::Site;
 use crate::{terminal, token_source};
 
 /// How long stdin is waited for where the environment has a token too.
@@ -24,33 +24,16 @@ const STORED_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a pipe is waited for without a word.
 const UNNOTICED: Duration = Duration::from_secs(3);
 
-/// Where a token was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// In an option, on stdin or on the terminal.
-    Given,
-    /// In the environment, by these words.
-    Environment(String),
-    /// Where an earlier login has put it, by these words.
-    Stored(String),
-}
-
-impl Origin {
-    pub(super) fn is_stored(&self) -> bool {
-        matches!(self, Self::Stored(_))
-    }
-
-    /// A refusal, with the place of the token, where nobody has named it.
-    pub(super) fn named_in(&self, error: CommandError) -> CommandError {
-        match self {
-            Self::Given => error,
-            Self::Environment(place) => error.replace_hints(format!(
-                "This token is from {place}. Correct that, or give another one: `--token-file FILE`"
-            )),
-            Self::Stored(place) => error.replace_hints(format!(
-                "This is the stored token, in {place}. Give another one: `--token-file FILE`"
-            )),
-        }
+/// A refusal of a token that was not given with the command, with the place where it is.
+pub(super) fn naming_place(error: CommandError, origin: Option<&TokenOrigin>) -> CommandError {
+    match origin {
+        None => error,
+        Some(place) if place.is_stored() => error.replace_hints(format!(
+            "This is the stored token, in {place}. Give another one: `--token-file FILE`"
+        )),
+        Some(place) => error.replace_hints(format!(
+            "This token is from {place}. Correct that, or give another one: `--token-file FILE`"
+        )),
     }
 }
 
@@ -73,42 +56,39 @@ impl TokenOptions {
     }
 }
 
-/// The token, from the first place that has one.
+/// The token, from the first place that has one; and where that is, if it was not given with the command.
 pub(super) async fn get(
     options: &TokenOptions,
     site: &Site,
     context: &Context,
-) -> Result<(SecretString, Origin), CommandError> {
+) -> Result<(SecretString, Option<TokenOrigin>), CommandError> {
     if let Some(given) = given(options, site, context).await? {
-        return Ok((given, Origin::Given));
+        return Ok((given, None));
     }
     let terminal = context.settings.terminals.stdin;
     // What is there already, and how long stdin may take to say something else.
     let there = match context.environment_token()? {
-        Some(found) => Some((
-            found.token,
-            Origin::Environment(found.origin.to_string()),
-            PATIENCE,
-        )),
-        None => stored(site, context)?.map(|found| {
-            let origin = Origin::Stored(found.origin.to_string());
-            (found.token, origin, STORED_PATIENCE)
-        }),
+        Some(found) => Some((found, PATIENCE)),
+        None => stored(site, context)?.map(|found| (found, STORED_PATIENCE)),
     };
-    match there {
-        None if terminal => Ok((ask(site, context).await?, Origin::Given)),
-        None => Ok((read(token_source::from_stdin).await?, Origin::Given)),
-        Some((token, origin, _)) if terminal => Ok((token, origin)),
-        // A pipe that somebody has filled goes first. /dev/null, which services have, says nothing; nor does
-        // a pipe that stays open and empty, as some CI systems give it to every job.
-        Some((token, origin, patience)) => {
-            let piped = read(token_source::from_filled_stdin);
-            match tokio::time::timeout(patience, piped).await {
-                Ok(piped) => Ok(piped?.map_or((token, origin), |piped| (piped, Origin::Given))),
-                Err(_) => Ok((token, origin)),
-            }
-        }
+    let Some((FoundToken { token, origin }, patience)) = there else {
+        let token = if terminal {
+            ask(site, context).await?
+        } else {
+            read(token_source::from_stdin).await?
+        };
+        return Ok((token, None));
+    };
+    // A pipe that somebody has filled goes first. /dev/null, which services have, says nothing; nor does
+    // a pipe that stays open and empty, as some CI systems give it to every job.
+    if !terminal
+        && let piped = read(token_source::from_filled_stdin)
+        && let Ok(piped) = tokio::time::timeout(patience, piped).await
+        && let Some(piped) = piped?
+    {
+        return Ok((piped, None));
     }
+    Ok((token, Some(origin)))
 }
 
 /// The token of an earlier login. A file with something else in it is as good as none, since whoever logs in has another.

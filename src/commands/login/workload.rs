@@ -14,11 +14,11 @@ use fh_client::{ServerKind, ServerUrl};
 use fh_conf::netrc;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::site::Site;
 use crate::arguments::words;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::settings::WorkloadChoice;
+use crate::site::Site;
 
 /// The options that let a workload log in as itself.
 #[derive(Debug, Args)]
@@ -125,10 +125,11 @@ pub(super) fn workload(
     options: &WorkloadOptions,
     context: &Context,
 ) -> Result<Workload, CommandError> {
-    if let Some(provider) = options.provider {
-        return context.workload_of(provider);
-    }
-    if let WorkloadChoice::Named(provider) = context.settings.workload {
+    let named = match context.settings.workload {
+        WorkloadChoice::Named(provider) => Some(provider),
+        WorkloadChoice::Off | WorkloadChoice::Detected => None,
+    };
+    if let Some(provider) = options.provider.or(named) {
         return context.workload_of(provider);
     }
     context.detected_workload()?.ok_or_else(|| {

@@ -20,9 +20,9 @@ use secrecy::ExposeSecret as _;
 
 use super::arguments::{PushArguments, UpstreamKey};
 use crate::commands::expiry::Soon;
-use crate::commands::login::attic_cache;
 use crate::context::{Context, FoundToken, Selected, Speaker, no_server};
 use crate::error::CommandError;
+use crate::site::attic_cache;
 
 /// A destination as the arguments and files tell it.
 #[derive(Clone)]

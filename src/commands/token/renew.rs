@@ -5,11 +5,11 @@ use fh_api::TokenInfo;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use crate::commands::login::renew;
 use crate::context::{Context, FoundToken, no_server};
 use crate::error::CommandError;
 use crate::output::human;
-use crate::setup::{self, Applied};
+use crate::setup::{self, Applied, renewal};
+use crate::text::side_by_side;
 
 /// Renew your login: replace the stored token with a new one that has the same rights and lasts longer
 ///
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &RenewArguments, context: &Context) -> Result<(), C
         return Err(no_server());
     };
     let server = selected.url();
-    renew::require_fh(selected.kind(), server)?;
+    renewal::require_fh(selected.kind(), server)?;
     let not_due = |found: &FoundToken| {
         let within = i64::try_from(arguments.if_within?).unwrap_or(i64::MAX);
         let end = found.expires_at()?;
@@ -59,19 +59,19 @@ pub(super) fn run(arguments: &RenewArguments, context: &Context) -> Result<(), C
     };
     let hint = "Nothing was changed here, and the token that you have stays valid.";
     let outcome = context.wait(hint, async {
-        if let Some(end) = not_due(&renew::stored(server, context)?) {
+        if let Some(end) = not_due(&renewal::stored(server, context)?) {
             return Ok(Outcome::NotDue(end));
         }
         let _held = setup::hold(context)?;
         // Under the lock: another fh may have just done it.
-        let found = renew::stored(server, context)?;
+        let found = renewal::stored(server, context)?;
         if let Some(end) = not_due(&found) {
             return Ok(Outcome::NotDue(end));
         }
         // What cannot be changed here is not asked for there.
-        let planned = renew::changes(server, &found, &renew::stand_in(), context)?;
-        let write = |token: &_| renew::changes(server, &found, token, context)?.apply();
-        let (info, files) = renew::carry_out(server, &found.token, context, write).await?;
+        let planned = renewal::changes(server, &found, &renewal::stand_in(), context)?;
+        let write = |token: &_| renewal::changes(server, &found, token, context)?.apply();
+        let (info, files) = renewal::carry_out(server, &found.token, context, write).await?;
         Ok(Outcome::Renewed {
             info: Box::new(info),
             in_keyring: planned.keyring.is_some(),
@@ -113,11 +113,8 @@ fn sentence(server: &str, outcome: &Outcome, now: OffsetDateTime) -> String {
                 info.user,
                 human::date(info.expires_at, now)
             );
-            let places = places(*in_keyring, files);
-            let widths = places.iter().map(|(path, _)| path.chars().count());
-            let width = widths.max().unwrap_or(0);
-            for (path, what) in places {
-                text.push_str(&format!("\n  {path:<width$}  {what}"));
+            for line in side_by_side(&places(*in_keyring, files)) {
+                text.push_str(&format!("\n{line}"));
             }
             text
         }

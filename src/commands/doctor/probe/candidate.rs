@@ -3,10 +3,11 @@
 use fh_api::PathSummary;
 use fh_client::Client;
 use fh_nix::{StoreDir, StorePath};
+use secrecy::SecretString;
 
-use crate::commands::login::Site;
-use crate::context::{Context, FoundToken};
+use crate::context::Context;
 use crate::error::CommandError;
+use crate::site::Site;
 
 /// Flakes that are looked at for a path to try, those first that were pushed to last.
 const FLAKES: usize = 5;
@@ -28,15 +29,9 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    fn proves_all(&self) -> bool {
-        self.needs_signature && self.needs_token
-    }
-
-    /// Whether it proves more than another: a signature that is not trusted is the likelier fault, because
-    /// the netrc was looked at.
-    fn is_better_than(&self, other: &Self) -> bool {
-        let worth = |candidate: &Self| (candidate.needs_signature, candidate.needs_token);
-        worth(self) > worth(other)
+    /// What it proves: a signature that is not trusted is the likelier fault, because the netrc was looked at.
+    fn worth(&self) -> (bool, bool) {
+        (self.needs_signature, self.needs_token)
     }
 
     /// What its substitution does not prove, in sentences.
@@ -60,29 +55,26 @@ impl Candidate {
 pub(super) async fn choose(
     context: &Context,
     site: &Site,
-    token: Option<&FoundToken>,
+    token: Option<&SecretString>,
     store: &StoreDir,
     narrow: impl FnOnce(&mut Vec<StorePath>) -> bool,
 ) -> Result<(Option<Candidate>, bool), CommandError> {
-    let server = client(context, site.server.clone(), token)?;
+    let server = context.client_of(&site.server, token)?;
     let mut paths = small_first(listed(&server).await?);
     let narrowed = narrow(&mut paths);
-    let mut addresses = Vec::new();
-    for address in site.substituters() {
-        addresses.push(client(context, address.clone(), token)?);
-    }
+    let addresses = site.substituters().into_iter();
+    let addresses = addresses.map(|address| context.client_of(address, token));
+    let addresses: Vec<Client> = addresses.collect::<Result<_, _>>()?;
     let mut best: Option<Candidate> = None;
     for path in paths.iter().take(ASKED) {
         let Some(candidate) = asked(&addresses, store, path).await? else {
             continue;
         };
-        if best
-            .as_ref()
-            .is_none_or(|best| candidate.is_better_than(best))
-        {
+        let worth = candidate.worth();
+        if best.as_ref().is_none_or(|best| worth > best.worth()) {
             best = Some(candidate);
         }
-        if best.as_ref().is_some_and(Candidate::proves_all) {
+        if worth == (true, true) {
             break;
         }
     }
@@ -93,18 +85,6 @@ pub(super) async fn choose(
         needs_token: true,
     });
     Ok((best.or(first), narrowed))
-}
-
-fn client(
-    context: &Context,
-    address: fh_client::ServerUrl,
-    token: Option<&FoundToken>,
-) -> Result<Client, CommandError> {
-    let mut builder = context.client_builder(address)?;
-    if let Some(found) = token {
-        builder = builder.token(found.token.clone());
-    }
-    Ok(builder.build()?)
 }
 
 /// What the caller may read.
@@ -191,15 +171,7 @@ mod tests {
     fn what_proves_most_is_best() {
         let worst_first = [(false, false), (false, true), (true, false), (true, true)];
         let all = worst_first.map(|(signature, token)| candidate(signature, token));
-        for pair in all.windows(2) {
-            assert!(pair[1].is_better_than(&pair[0]) && !pair[0].is_better_than(&pair[1]));
-        }
-        assert!(!all[3].is_better_than(&all[3]));
-        assert!(
-            all.iter()
-                .filter(|candidate| candidate.proves_all())
-                .eq([&all[3]])
-        );
+        assert!(all.is_sorted_by(|less, more| less.worth() < more.worth()));
     }
 
     #[test]

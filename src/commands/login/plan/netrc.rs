@@ -6,23 +6,18 @@ use fh_conf::ledger::Standing;
 use fh_conf::netrc::{Change as NetrcChange, Netrc, is_login};
 use secrecy::ExposeSecret as _;
 
-use super::{Renewed, Work};
+use super::Work;
 use crate::error::CommandError;
-use crate::setup::{Change, Privacy};
+use crate::setup::renewal::Renewed;
+use crate::setup::{Change, netrc_change, parse_netrc};
 
 impl Work<'_> {
     /// The netrc with an entry for each host; nothing where netrcs are left alone.
     pub(super) fn netrc(&mut self, path: &Path) -> Result<Option<Change>, CommandError> {
         let site = self.wanted.site;
         let token = self.wanted.token.expose_secret();
-        let understood = |error| {
-            CommandError::from(error).context(format!(
-                "{} cannot be parsed, and was not changed",
-                path.display()
-            ))
-        };
-        let text = self.machine.files.content(path);
-        let mut netrc = Netrc::parse(text.unwrap_or_default()).map_err(understood)?;
+        let files = &self.machine.files;
+        let mut netrc = parse_netrc(files, path)?;
         let mut what = Vec::new();
         for host in &site.hosts {
             let entry = netrc.get(host);
@@ -55,16 +50,13 @@ impl Work<'_> {
         if !self.wanted.netrc {
             return Ok(None);
         }
-        if text.is_none() && !what.is_empty() {
+        if !exists && !what.is_empty() {
             self.ledger
-                .will_create(path, self.machine.files.missing_directories(path));
+                .will_create(path, files.missing_directories(path));
         }
-        let after = (text.is_some() || !what.is_empty()).then(|| netrc.to_bytes());
-        let privacy = Privacy::of_netrc(&self.machine.files, path, self.machine.scope);
-        let mut change = self.change("netrc", path, privacy, after);
-        if let Some((before, set)) = change.new_mode() {
-            self.ledger.will_set_mode(path, &self.owner, before, set);
-        }
+        let after = (exists || !what.is_empty()).then(|| netrc.to_bytes());
+        let noted = (&mut self.ledger, self.owner.as_str());
+        let mut change = netrc_change(files, path, self.machine.scope, after, noted);
         change.what = what;
         Ok(Some(change))
     }

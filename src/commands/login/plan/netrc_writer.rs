@@ -81,10 +81,7 @@ impl Work<'_> {
                 .ledger
                 .add_to_json(config, &self.owner, &mut json, &SOURCES, &name)
                 .map_err(refused)?;
-            if is_new && machine.files.content(config).is_none() {
-                let missing = machine.files.missing_directories(config);
-                self.ledger.will_create(config, missing);
-            }
+            self.note_file(config, is_new);
             let after = Some(json.to_bytes());
             let mut change = self.change("determinate", config, Privacy::Public, after);
             change.what.extend(

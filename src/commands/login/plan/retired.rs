@@ -3,8 +3,8 @@
 use fh_api::Signing;
 use fh_client::ServerList;
 
-use super::super::site::Site;
 use crate::setup::Machine;
+use crate::site::Site;
 
 /// Keys that a server has used and will not use again: what it says, and what an earlier login learnt and
 /// it does not name any more.

@@ -2,10 +2,10 @@
 
 use fh_client::ServerKind;
 
-use super::super::site::Line;
 use super::*;
 use crate::setup::Files;
 use crate::setup::keeper::Determinate;
+use crate::site::Line;
 
 const CONF: &str = "/home/me/.config/nix/nix.conf";
 const NETRC: &str = "/home/me/.config/nix/netrc";

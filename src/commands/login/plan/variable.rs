@@ -3,7 +3,7 @@
 use fh_conf::Error;
 use fh_conf::nix_conf::FileToEdit;
 
-use super::Work;
+use super::{List, Work};
 use crate::error::CommandError;
 use crate::setup::Scope;
 use crate::setup::daemon::Daemon;
@@ -11,16 +11,12 @@ use crate::setup::daemon::Daemon;
 impl Work<'_> {
     /// Whether NIX_CONFIG leaves in force what is written. For a person a login without effect is none;
     /// the machine's files serve others too, and so it is only said.
-    pub(super) fn heeds_variable(&mut self, substituters: &[String]) -> Result<(), CommandError> {
+    pub(super) fn heeds_variable(&mut self, lists: &[List; 2]) -> Result<(), CommandError> {
         let machine = self.machine;
         let is_edited = matches!(machine.nix_conf, FileToEdit::Path { .. });
-        let keys = &self.wanted.site.public_keys;
-        for (name, values) in [
-            ("substituters", substituters),
-            ("trusted-public-keys", keys.as_slice()),
-        ] {
+        for List { name, values, .. } in lists {
             // A daemon that does not trust the user goes by the machine's keys.
-            if name != "substituters" && machine.daemon == Daemon::Distrusting {
+            if *name != "substituters" && machine.daemon == Daemon::Distrusting {
                 continue;
             }
             let Some((path, line)) = machine.replaced_by_variable(name, values) else {
@@ -28,7 +24,7 @@ impl Work<'_> {
             };
             if machine.scope == Scope::User && is_edited {
                 let undone = Error::NixConfUndone {
-                    name: name.to_owned(),
+                    name: (*name).to_owned(),
                     path: path.to_owned(),
                     line,
                 };

@@ -264,6 +264,15 @@ impl Line {
     }
 }
 
+/// Where a clock is that differs by this much from another.
+pub(crate) fn direction(skew: Duration) -> &'static str {
+    if skew.is_positive() {
+        "ahead of"
+    } else {
+        "behind"
+    }
+}
+
 /// A key that a server says, if it is one.
 pub(super) fn public_key(server: &ServerUrl, key: &str) -> Result<String, CommandError> {
     match key.parse::<PublicKey>() {

@@ -7,7 +7,7 @@
 
 use fh_client::{Error as ClientError, ServerKind, ServerUrl};
 
-use super::site::Site;
+use super::profile::Site;
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
 
@@ -37,7 +37,7 @@ pub(crate) async fn recognise(
 }
 
 /// What is known without asking anybody.
-pub(super) fn offline(selected: &Selected) -> Site {
+pub(crate) fn offline(selected: &Selected) -> Site {
     match selected {
         Selected::FlakeHub(addresses) => Site::flakehub(addresses.clone()),
         Selected::Known(entry) => Site::remembered(entry),
