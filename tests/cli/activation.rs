@@ -1,4 +1,4 @@
-//! `fh login --activation`, whatever it finds: one line, exit status 0, and nothing lost. `tests/nix_activation.rs`
+//! `fh login --activation`, whatever it finds: one line, exit status 0, and nothing lost. `tests/end_to_end/activation.rs`
 //! runs it as NixOS does.
 
 use data_encoding::BASE64URL_NOPAD;

@@ -1,5 +1,5 @@
 //! `fh doctor` without a Nix, and with a program that answers like one: what is broken has a line of its own with the
-//! command that mends it, and does not hide what else is broken. `tests/nix_doctor.rs` has the real Nix.
+//! command that mends it, and does not hide what else is broken. `tests/end_to_end/doctor.rs` has the real Nix.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};

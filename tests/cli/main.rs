@@ -36,6 +36,7 @@ mod push_limits;
 mod rename;
 mod renew;
 mod scopes;
+mod serve;
 mod serve_check;
 mod status;
 mod teams;

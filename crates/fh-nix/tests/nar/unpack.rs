@@ -8,7 +8,7 @@ use std::path::Path;
 use fh_nix::{Error, pack, unpack};
 use proptest::prelude::*;
 
-use crate::tree::{any_tree, directory, executable, link, menagerie, regular, string, strings};
+use super::tree::{any_tree, directory, executable, link, menagerie, regular, string, strings};
 
 #[test]
 fn one_of_each() {
