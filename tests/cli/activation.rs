@@ -2,6 +2,7 @@
 //! runs it as NixOS does.
 
 use data_encoding::BASE64URL_NOPAD;
+use fh_testkit::assert_contains;
 use serde_json::json;
 
 use crate::world::{World, mode};
@@ -140,7 +141,7 @@ fn whatever_is_wrong_is_one_line_and_no_failure() {
     let mut world = world();
     world.set("XDG_CONFIG_HOME", "relative");
     let said = line(&world, "system");
-    assert!(said.contains("XDG_CONFIG_HOME names relative"), "{said}");
+    assert_contains(&said, &["XDG_CONFIG_HOME names relative"]);
     // Nor a variable that counts for every command, and a directory that is gone.
     for (name, value, told) in [
         ("FH_VERBOSITY", "loud", "FH_VERBOSITY is \"loud\""),

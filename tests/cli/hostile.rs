@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::foreign::Foreign;
 use crate::prompt::{on_a_terminal, rest};
@@ -197,28 +198,23 @@ fn a_token_is_written_for_no_host_that_nobody_agreed_to() {
         let words = with(more);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let run = world.with_stdin(&words, "secret").code(1);
-        assert!(run.stderr.contains("github.com"), "{}", run.stderr);
-        assert!(
-            run.stderr.contains("`--allow-cache-host github.com`"),
-            "{}",
-            run.stderr
-        );
-        assert!(!run.stdout.contains("secret"), "{}", run.stdout);
+        run.says(&["github.com", "`--allow-cache-host github.com`"]);
+        assert_lacks(&run.stdout, &["secret"]);
         assert!(world.everything().is_empty());
     }
-    let run = world
+    world
         .with_stdin(&[&login[..], &["--dry-run"]].concat(), "secret")
-        .success();
-    assert!(run.stderr.contains("github.com"), "{}", run.stderr);
+        .success()
+        .says(&["github.com"]);
     assert!(world.everything().is_empty());
 
     let allowed = [&login[..], &["--allow-cache-host", "GitHub.com"]].concat();
     world.with_stdin(&allowed, "secret").success();
     let netrc = world.read("nix/netrc");
-    assert!(netrc.contains("machine github.com "), "{netrc}");
+    assert_contains(&netrc, &["machine github.com "]);
     // It was agreed to.
     world.with_stdin(&login, "secret").success();
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(world.everything().is_empty());
 
     let without = [&login[..], &["--no-netrc"]].concat();
@@ -307,11 +303,11 @@ fn a_pipe_that_a_shell_names_is_read_and_not_waited_for_in_silence() {
         inspected.success();
         let run = world.with_stdin(&login(name), " \n").code(1);
         let expected = format!("there is no token in {name}");
-        assert!(run.stderr.contains(&expected), "{}", run.stderr);
+        run.says(&[&expected]);
         world
             .with_stdin(&login(name), server.admin_token())
             .success();
-        world.fh(&["list", "flakes"]).success();
+        world.typed("list flakes").success();
     }
     // Nobody writes to it, and somebody may yet.
     let world = World::new();
@@ -322,7 +318,7 @@ fn a_pipe_that_a_shell_names_is_read_and_not_waited_for_in_silence() {
     let mut said = String::new();
     rest.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert!(said.contains("there is no token in /dev/fd/0"), "{said}");
+    assert_contains(&said, &["there is no token in /dev/fd/0"]);
     assert!(world.everything().is_empty());
 }
 

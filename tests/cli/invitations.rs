@@ -1,5 +1,6 @@
 //! Invitations, follows, leaving, kept names and trusted keys on the command line.
 
+use fh_testkit::assert_contains;
 use fh_testkit::server::TestServer;
 
 use crate::world::World;
@@ -184,13 +185,13 @@ fn what_is_followed_is_an_ordered_list() {
     position,flake
     1,acme/open
     ");
-    assert_eq!(bob.fh(&["follow", "*"]).code, Some(2));
+    assert_eq!(bob.typed("follow *").code, Some(2));
     for refused in ["--list acme/open", "list acme/open", "list --first"] {
         let words: Vec<&str> = refused.split(' ').collect();
         let run = bob.fh(&[&["follow"][..], &words].concat()).code(2);
         assert_eq!(run.stdout, "", "{refused}");
     }
-    let list = bob.fh(&["follow", "--json"]).success().json();
+    let list = bob.json("follow");
     for same in ["list", "ls", "--list"] {
         let words = ["follow", same, "--json"];
         assert_eq!(bob.fh(&words).success().json(), list, "{same}");
@@ -324,7 +325,7 @@ fn names_are_kept_and_keys_are_trusted() {
     $ fh org create acme
     Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     "#);
-    assert_eq!(admin.fh(&["org", "set", "acme"]).code, Some(2));
+    assert_eq!(admin.typed("org set acme").code, Some(2));
 }
 
 /// The words of a line of a shell: what stands in double quotes is one.
@@ -399,5 +400,5 @@ fn the_five_minutes_of_the_readme_are_as_they_stand_there() {
         ]
     );
     let listed = &done.last().unwrap().1;
-    assert!(listed.contains("acme/app,private,read,"), "{listed}");
+    assert_contains(&listed, &["acme/app,private,read,"]);
 }

@@ -1,6 +1,7 @@
 //! Lists that leave nothing out, names that were perhaps meant, and who can give what is missing.
 
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::Value;
 
 use crate::world::World;
@@ -56,12 +57,8 @@ fn what_applies_to_a_flake_is_listed_with_where_it_is_from() {
     run(&world, "user enable zoe").success();
     let zoe = World::logged_in(&server, &server.token_for("zoe", &ALL).unwrap());
     let listed = run(&zoe, "grant list corp/web").success();
-    assert!(!listed.stdout.contains("alice"), "{}", listed.stdout);
-    assert!(
-        listed.stderr.contains("shown to administrators of corp"),
-        "{}",
-        listed.stderr
-    );
+    assert_lacks(&listed.stdout, &["alice"]);
+    listed.says(&["shown to administrators of corp"]);
 }
 
 #[test]
@@ -85,19 +82,18 @@ fn what_somebody_has_is_shown_without_a_path() {
     // The same to herself, and to who administers the organisation.
     assert_eq!(run(&alice, "why").success().stdout, shown);
     let by_bob = run(&bob, "why --user ALICE").success().stdout;
-    assert!(
-        by_bob.contains("corp/web      write  grant on corp/web to team:builders"),
-        "{by_bob}"
-    );
-    assert!(
-        by_bob.contains("organisations that you administer"),
-        "{by_bob}"
+    assert_contains(
+        &by_bob,
+        &[
+            "corp/web      write  grant on corp/web to team:builders",
+            "organisations that you administer",
+        ],
     );
     // An account is shown to whom its access is, and its own facts only to itself and the server's administrators.
     for (who, facts) in [(&world, true), (&alice, true), (&bob, false)] {
         let shown = run(who, "user show alice").success().stdout;
         assert_eq!(shown.contains("Server admin: no"), facts, "{shown}");
-        assert!(shown.contains("corp          member  builders"), "{shown}");
+        assert_contains(&shown, &["corp          member  builders"]);
     }
     let json = run(&world, "user show alice --json").success().json();
     assert_eq!(json["name"], "alice");
@@ -105,14 +101,11 @@ fn what_somebody_has_is_shown_without_a_path() {
     assert_eq!(json["access"]["flakes"][1]["flake"], "corp/website");
     for command in ["why --user bob", "user show bob"] {
         let refused = run(&alice, command).code(1).stderr;
-        assert!(
-            refused.contains("administrators of an organisation"),
-            "{refused}"
-        );
+        assert_contains(&refused, &["administrators of an organisation"]);
     }
     run(&world, "user disable alice").success();
     let shown = run(&world, "why --user alice").success().stdout;
-    assert!(shown.contains("alice is disabled"), "{shown}");
+    assert_contains(&shown, &["alice is disabled"]);
 }
 
 /// No token of a disabled account is shown as good, whose list it is in.
@@ -224,7 +217,7 @@ fn a_slip_in_a_name_is_told_by_the_names_that_the_person_sees() {
             .find_map(|line| line.strip_prefix("Hint: Did you mean "));
         let expected = meant.map(|meant| format!("{meant}?"));
         assert_eq!(told, expected.as_deref(), "{command}: {}", run.stderr);
-        assert!(!run.stderr.contains("secret/wiki?"), "{}", run.stderr);
+        run.never_says(&["secret/wiki?"]);
     }
     let json = run(&world, "flake show corp/wbe --json").code(1).json();
     assert_eq!(json["hints"][0], "Did you mean corp/web?");
@@ -234,12 +227,9 @@ fn a_slip_in_a_name_is_told_by_the_names_that_the_person_sees() {
         assert_eq!(run.stderr, meant, "{owner}");
     }
     // A token is made all the same; that nothing is reached is a warning.
-    let made = run(&world, "token create --flake corp/wbe").success();
-    assert!(
-        made.stderr.contains("Did you mean corp/web?"),
-        "{}",
-        made.stderr
-    );
+    run(&world, "token create --flake corp/wbe")
+        .success()
+        .says(&["Did you mean corp/web?"]);
 }
 
 #[test]
@@ -397,7 +387,7 @@ fn a_refusal_names_both_needs_and_who_can_give_them() {
     ] {
         let person = World::logged_in(&server, &token(user, permissions));
         let told = run(&person, command).code(1).stderr;
-        assert!(told.contains(needs), "{told}");
+        assert_contains(&told, &[needs]);
         for hint in &hints {
             assert!(told.contains(hint.as_str()), "{hint}: {told}");
         }

@@ -1,6 +1,7 @@
 //! Organisations, flakes, users and grants.
 
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::world::World;
 
@@ -194,20 +195,18 @@ fn without_a_login_what_is_public_can_be_listed() {
     server.create_flake("acme/public", "public").unwrap();
     server.create_flake("acme/private", "private").unwrap();
     let mut world = World::new();
-    let run = world.fh(&["list", "flakes"]).code(1);
-    assert!(
-        run.stderr.contains("fh login --server URL"),
-        "{}",
-        run.stderr
-    );
+    world
+        .typed("list flakes")
+        .code(1)
+        .says(&["fh login --server URL"]);
     world.set("FH_SERVER", server.url());
     // At the root there is what the server shows to everybody: nothing, unless its administrator says so.
-    let list = world.fh(&["list", "flakes"]).success().stdout;
-    assert!(!list.contains("acme/"), "{list}");
-    let list = world.fh(&["list", "flakes", "--owner", "acme"]);
+    let list = world.typed("list flakes").success().stdout;
+    assert_lacks(&list, &["acme/"]);
+    let list = world.typed("list flakes --owner acme");
     let list = list.success().stdout;
-    assert!(list.contains("acme/public,public,,0,0,,"), "{list}");
-    assert!(!list.contains("private"), "{list}");
+    assert_contains(&list, &["acme/public,public,,0,0,,"]);
+    assert_lacks(&list, &["private"]);
 }
 
 /// Whoever says `push` for `write` is understood, of roles and of permissions, and reads `write` of both. JSON and CSV
@@ -282,7 +281,5 @@ fn roles_and_permissions_are_printed_in_one_vocabulary() {
         let said = format!("{}{}", run.stdout, run.stderr);
         assert!(said.contains(told), "{command}: {said}");
     }
-    world
-        .fh(&["grant", "add", "acme/app", "alice", "mint"])
-        .code(2);
+    world.typed("grant add acme/app alice mint").code(2);
 }

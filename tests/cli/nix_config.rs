@@ -1,6 +1,7 @@
 //! Logins where variables of Nix decide which settings count.
 
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::world::{Run, World, mode};
 
@@ -28,13 +29,11 @@ fn the_netrc_that_nix_config_names_is_written_and_taken_back() {
     assert_eq!(mode(&netrc), 0o600);
     assert!(!world.config("nix/netrc").exists());
     let conf = world.read("nix/nix.conf");
-    assert!(
-        conf.contains("extra-substituters") && !conf.contains("netrc-file"),
-        "{conf}"
-    );
+    assert_contains(&conf, &["extra-substituters"]);
+    assert_lacks(&conf, &["netrc-file"]);
     let again = log_in(&world, &server, &["--json"]).success().json();
     assert_eq!(again["changed"], false, "{again}");
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(!netrc.exists());
 }
 
@@ -123,9 +122,9 @@ fn what_a_variable_keeps_from_nix_is_refused_and_nothing_is_written() {
         world.set(name, value);
         let run = log_in(&world, &server, &[]).code(code);
         for words in words {
-            assert!(run.stderr.contains(words), "{name}={value}: {}", run.stderr);
+            run.says(&[words]);
         }
-        assert!(!run.stderr.contains("SECRET"), "{}", run.stderr);
+        run.never_says(&["SECRET"]);
         let left = world.everything();
         let is_lock = |path: &std::path::Path| {
             path.extension()
@@ -152,18 +151,8 @@ fn the_machine_is_set_up_whatever_the_variable_says() {
             netrc.display()
         ),
     );
-    let login = [
-        "login",
-        "--scope",
-        "system",
-        "--server",
-        server.url(),
-        "--json",
-    ];
-    let report = world
-        .with_stdin(&login, server.admin_token())
-        .success()
-        .json();
+    let login = format!("login --scope system --server {} --json", server.url());
+    let report = world.given(&login, server.admin_token()).success().json();
     for netrc in [&netrc, &world.path("etc-nix/netrc")] {
         let text = std::fs::read_to_string(netrc).unwrap();
         assert!(text.contains(server.admin_token()), "{}", netrc.display());
@@ -174,6 +163,6 @@ fn the_machine_is_set_up_whatever_the_variable_says() {
         warnings.contains("NIX_CONFIG sets `substituters` at line 1"),
         "{report}"
     );
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(!netrc.exists() && !world.path("etc-nix/netrc").exists());
 }

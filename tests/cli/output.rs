@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::json;
 
 use crate::prompt::{on_a_terminal, on_a_terminal_of, rest};
@@ -15,18 +16,12 @@ use crate::world::World;
 fn an_empty_list_is_a_list() {
     let server = TestServer::start().unwrap();
     let world = World::logged_in(&server, server.admin_token());
+    assert_eq!(world.typed("list flakes --json").success().stdout, "[]\n");
     assert_eq!(
-        world.fh(&["list", "flakes", "--json"]).success().stdout,
-        "[]\n"
-    );
-    assert_eq!(
-        world.fh(&["list", "flakes"]).success().stdout,
+        world.typed("list flakes").success().stdout,
         "flake,visibility,role,paths,nar_size,last_push_at,description\n"
     );
-    assert_eq!(
-        world.fh(&["org", "--json", "list"]).success().stdout,
-        "[]\n"
-    );
+    assert_eq!(world.typed("org --json list").success().stdout, "[]\n");
 }
 
 #[test]
@@ -44,7 +39,7 @@ fn json_is_asked_for_by_option_or_variable() {
     }
     world.set("FH_OUTPUT_JSON", "true");
     assert_eq!(
-        world.fh(&["list", "flakes"]).success().json()[0]["flake"],
+        world.typed("list flakes").success().json()[0]["flake"],
         "acme/app"
     );
 }
@@ -156,10 +151,10 @@ fn a_failure_is_one_object_for_programs() {
     }
     // The variable says the same; and what has printed its own answer prints no second one.
     world.set("FH_OUTPUT_JSON", "1");
-    let run = world.fh(&["flake", "show", "acme/absent"]).code(1);
+    let run = world.typed("flake show acme/absent").code(1);
     assert_eq!(run.json()["error"], "not_found");
     world.set("FH_TOKEN", "fh1_bad");
-    let run = world.fh(&["status"]).code(3);
+    let run = world.typed("status").code(3);
     assert_eq!(run.json()["logged_in"], false);
 }
 
@@ -332,10 +327,7 @@ fn one_thing_with_its_tables_fits_terminals_of_80_and_120_columns() {
 fn shortened_ids_are_accepted() {
     let server = TestServer::start().unwrap();
     let world = company(&server);
-    let all = world
-        .fh(&["token", "list", "--all", "--json"])
-        .success()
-        .json();
+    let all = world.json("token list --all");
     let of = |user: &str| -> (String, String) {
         let tokens = all.as_array().unwrap();
         let token = tokens.iter().find(|token| {
@@ -375,7 +367,7 @@ fn shortened_ids_are_accepted() {
         ("no-token", 2, "expected the id of a token"),
     ] {
         let run = world.fh(&["token", "revoke", id, "--yes"]).code(code);
-        assert!(run.stderr.contains(told), "{id}: {}", run.stderr);
+        run.says(&[told]);
     }
     // Somebody else's is nothing that one sees.
     let alice = server
@@ -383,12 +375,10 @@ fn shortened_ids_are_accepted() {
         .unwrap();
     let (_, short) = of("admin");
     let other = World::logged_in(&server, &alice);
-    let run = other.fh(&["token", "revoke", &short, "--yes"]).code(1);
-    assert!(
-        run.stderr.contains("no token that you can see"),
-        "{}",
-        run.stderr
-    );
+    other
+        .fh(&["token", "revoke", &short, "--yes"])
+        .code(1)
+        .says(&["no token that you can see"]);
 }
 
 /// A state has a colour on a terminal, where nobody has said otherwise.
@@ -417,7 +407,7 @@ fn colours_are_for_terminals_and_for_who_wants_them() {
         assert_eq!(text.contains("\x1b["), colored, "{command}: {text:?}");
     }
     let good = shown(120, &world, "token list").join("\n");
-    assert!(good.contains("\x1b[32mgood\x1b[0m"), "{good:?}");
+    assert_contains(&good, &["\x1b[32mgood\x1b[0m"]);
     // A pipe has them where they were asked for, and then not in what programs read.
     for (command, on_stderr) in [
         ("token list", false),
@@ -459,7 +449,7 @@ fn quiet_leaves_out_progress_and_notes() {
         if told.is_empty() {
             assert_eq!(run.stderr, "", "{command}");
         } else {
-            assert!(run.stderr.contains(told), "{command}: {}", run.stderr);
+            run.says(&[told]);
         }
         let results = ["token create", "grant list", "--dry-run"];
         let has_result = results.iter().any(|result| command.contains(result));
@@ -476,5 +466,5 @@ fn quiet_leaves_out_progress_and_notes() {
     session.expect("[y/N]").unwrap();
     session.send("y\r").unwrap();
     let said = rest(&mut session);
-    assert!(!said.contains("Deleted"), "{said}");
+    assert_lacks(&said, &["Deleted"]);
 }

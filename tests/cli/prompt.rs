@@ -7,6 +7,7 @@ use std::time::Duration;
 use expectrl::session::OsSession;
 use expectrl::{ControlCode, Eof, Expect as _, Session};
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
@@ -63,8 +64,8 @@ fn a_token_of_any_length_is_taken_and_not_shown() {
     session.expect("Make these changes?").unwrap();
     session.send("\r").unwrap();
     let rest = rest(&mut session);
-    assert!(rest.contains("Logged in to"), "{rest}");
-    assert!(!rest.contains(server.admin_token()), "{rest}");
+    assert_contains(&rest, &["Logged in to"]);
+    assert_lacks(&rest, &[server.admin_token()]);
     assert!(world.read("nix/netrc").contains(server.admin_token()));
 }
 
@@ -81,8 +82,8 @@ fn control_c_leaves_everything_as_it_was() {
     session.send("fh1_half").unwrap();
     session.send(ControlCode::EndOfText).unwrap();
     let said = rest(&mut session);
-    assert!(said.contains("Nothing was changed."), "{said}");
-    assert!(!said.contains("half"), "{said}");
+    assert_contains(&said, &["Nothing was changed."]);
+    assert_lacks(&said, &["half"]);
     assert!(session.get_process().get_echo().unwrap());
     let status = session.get_process_mut().wait().unwrap();
     assert!(format!("{status:?}").contains("130"), "{status:?}");
@@ -105,8 +106,8 @@ fn sigterm_leaves_the_terminal_and_the_files_as_they_were() {
     let pid = Pid::from_raw(session.get_process().pid().as_raw()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
     let said = rest(&mut session);
-    assert!(said.contains("Nothing was changed."), "{said}");
-    assert!(!said.contains("half"), "{said}");
+    assert_contains(&said, &["Nothing was changed."]);
+    assert_lacks(&said, &["half"]);
     assert!(session.get_process().get_echo().unwrap());
     let status = session.get_process_mut().wait().unwrap();
     assert!(format!("{status:?}").contains("143"), "{status:?}");
@@ -146,20 +147,20 @@ fn all_changes_are_shown_without_secrets_and_asked_for() {
     ];
     let shown = until_asked(&mut session);
     for part in summary {
-        assert!(shown.contains(part), "{part}: {shown}");
+        assert_contains(&shown, &[part]);
     }
     for line in diff {
-        assert!(!shown.contains(line), "{line}: {shown}");
+        assert_lacks(&shown, &[line]);
     }
     // The whole of it, for who wants to see it, and asked again.
     session.send("d\r").unwrap();
     let shown = until_asked(&mut session);
     for line in diff {
-        assert!(shown.contains(line), "{line}: {shown}");
+        assert_contains(&shown, &[line]);
     }
     session.send("no\r").unwrap();
     let said = rest(&mut session);
-    assert!(said.contains("Nothing was changed."), "{said}");
+    assert_contains(&said, &["Nothing was changed."]);
     assert!(!world.config("fh").exists());
 
     // With `--diff` it is shown at once. Ctrl-C is another way to say no.
@@ -168,12 +169,12 @@ fn all_changes_are_shown_without_secrets_and_asked_for() {
     session.send(format!("{}\r", server.admin_token())).unwrap();
     let shown = until_asked(&mut session);
     for line in diff {
-        assert!(shown.contains(line), "{line}: {shown}");
+        assert_contains(&shown, &[line]);
     }
-    assert!(!shown.contains(summary[0]), "{shown}");
+    assert_lacks(&shown, &[summary[0]]);
     session.send(ControlCode::EndOfText).unwrap();
     let said = rest(&mut session);
-    assert!(said.contains("Nothing was changed."), "{said}");
+    assert_contains(&said, &["Nothing was changed."]);
     assert!(!world.config("fh").exists());
 
     // With `--yes` nobody is asked.
@@ -222,8 +223,7 @@ fn a_terminal_gets_a_table() {
     let mut session = on_a_terminal(&world, &["list", "flakes"]);
     let mut text = String::new();
     let _ = session.read_to_string(&mut text);
-    assert!(text.contains("LAST PUSH"), "{text}");
-    assert!(text.contains("never"), "{text}");
+    assert_contains(&text, &["LAST PUSH", "never"]);
 }
 
 #[test]
@@ -253,10 +253,8 @@ fn where_no_server_is_known_it_is_asked_for() {
     session.expect("it is not shown").unwrap();
     session.send(ControlCode::EndOfText).unwrap();
     rest(&mut session);
-    let refused = world.with_stdin(&["login", "--scope", "user"], "").code(1);
-    assert!(
-        refused.stderr.contains("This is the stored token"),
-        "{}",
-        refused.stderr
-    );
+    world
+        .with_stdin(&["login", "--scope", "user"], "")
+        .code(1)
+        .says(&["This is the stored token"]);
 }

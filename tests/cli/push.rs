@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use fh_nix::{Hasher, PathInfo, SecretKey, StoreDir, StorePath};
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -187,13 +188,13 @@ fn a_link_named_result_is_the_default() {
     let server = TestServer::start().unwrap();
     let (mut world, store, app) = three_paths(&server);
     world.set("NIX_REMOTE", &store.root);
-    let run = world.fh(&["push", "acme/app"]).code(1);
+    let run = world.typed("push acme/app").code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: there is no ./result here to push
     Hint: Build something first (`nix build`), or name what to push: a store path, a link into the store, or an installable such as .#app
     ");
     std::os::unix::fs::symlink(&app, world.path("result")).unwrap();
-    world.fh(&["push", "acme/app"]).success();
+    world.typed("push acme/app").success();
     assert_eq!(pushed(&server), 3);
 }
 
@@ -208,8 +209,10 @@ fn what_stdin_names_is_pushed() {
         "--store",
         store.root.to_str().unwrap(),
     ];
-    let run = world.with_stdin(&push, "\n").code(1);
-    assert!(run.stderr.contains("stdin named nothing"), "{}", run.stderr);
+    world
+        .with_stdin(&push, "\n")
+        .code(1)
+        .says(&["stdin named nothing"]);
     assert_eq!(pushed(&server), 0);
     for text in [
         format!("{app}\r\n\n"),
@@ -299,13 +302,10 @@ fn a_path_that_was_corrupted_is_named_and_nothing_is_visible() {
         "--store",
         store.root.to_str().unwrap(),
     ];
-    let run = world.fh(&push).code(1);
-    assert!(
-        run.stderr.contains("00000000000000000000000000000002-lib"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stderr.contains("--repair-path"), "{}", run.stderr);
+    world
+        .fh(&push)
+        .code(1)
+        .says(&["00000000000000000000000000000002-lib", "--repair-path"]);
     assert_eq!(pushed(&server), 0);
     let mut words = push.to_vec();
     words.push("--json");
@@ -345,10 +345,10 @@ fn each_path_that_fails_is_named_and_the_next_push_sends_what_is_missing() {
     fs::write(store.file(1), lib).unwrap();
     fs::rename(world.path("away"), store.file(2)).unwrap();
     let run = world.fh(&push).success();
-    assert!(run.stderr.contains("2 sent"), "{}", run.stderr);
+    run.says(&["2 sent"]);
     // Whether that was interrupted or runs beside this one, nobody knows.
-    assert!(run.stderr.contains("1 sent before"), "{}", run.stderr);
-    assert!(!run.stderr.contains("interrupt"), "{}", run.stderr);
+    run.says(&["1 sent before"]);
+    run.never_says(&["interrupt"]);
     assert_eq!(pushed(&server), 3);
 }
 
@@ -406,7 +406,7 @@ fn a_push_that_is_refused_is_refused_before_anything_is_built() {
         let watched = world.fh(&watch).code(1).stderr;
         assert!(!started.exists(), "{build}{watched}");
         for told in [&build, &watched] {
-            assert!(!told.contains("Nothing was built"), "{told}");
+            assert_lacks(&told, &["Nothing was built"]);
         }
         build
     };
@@ -426,7 +426,7 @@ fn a_push_that_is_refused_is_refused_before_anything_is_built() {
     let watch = ["push", "acme/app", "--watch-exec", "--", "nix", "build"];
     let told = world.fh(&watch).code(1).stderr;
     assert!(started.exists(), "{told}");
-    assert!(told.contains("cannot push to acme/app now"), "{told}");
+    assert_contains(&told, &["cannot push to acme/app now"]);
 }
 
 #[test]
@@ -538,7 +538,7 @@ fn control_c_says_whether_something_was_sent() {
         // Kept open: a closed connection would be an answer.
         std::mem::forget(stream);
     });
-    assert!(said.contains("the push continues from there"), "{said}");
+    assert_contains(&said, &["the push continues from there"]);
 
     // By the time that `nix` runs, Ctrl-C is listened for.
     let started = world.path("started");
@@ -557,5 +557,5 @@ fn control_c_says_whether_something_was_sent() {
             std::thread::sleep(Duration::from_millis(10));
         }
     });
-    assert!(said.contains("Nothing was sent."), "{said}");
+    assert_contains(&said, &["Nothing was sent."]);
 }

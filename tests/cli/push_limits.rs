@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use expectrl::{ControlCode, Expect as _};
+use fh_testkit::assert_contains;
 use fh_testkit::proxy::{Fault, Line, Plan, Proxy, Verdict};
 use fh_testkit::server::TestServer;
 
@@ -111,8 +112,13 @@ fn where_a_proxy_takes_no_body_so_large_the_push_says_what_to_set_there() {
     let root = store.root().to_str().unwrap();
     let push = ["push", "acme/app", &app, "--store", root];
     let said = world.fh(&push).code(1).stderr;
-    assert!(said.contains("3 of 3 paths could not be pushed"), "{said}");
-    assert!(said.contains("413 Request Entity Too Large"), "{said}");
+    assert_contains(
+        &said,
+        &[
+            "3 of 3 paths could not be pushed",
+            "413 Request Entity Too Large",
+        ],
+    );
     let hints = said.lines().filter(|line| line.starts_with("Hint: "));
     let hints: Vec<&str> = hints.collect();
     let [limit, again] = hints.as_slice() else {
@@ -204,13 +210,10 @@ fn a_large_push_without_a_terminal_is_not_silent_until_its_end() {
         .iter()
         .find(|line| line.contains(" of 64.1 MiB ("))
         .unwrap_or_else(|| panic!("{lines:?}"));
-    assert!(
-        told.contains(" %), ") && told.contains(" of 4 paths, "),
-        "{told}"
-    );
+    assert_contains(&told, &[" %), ", " of 4 paths, "]);
     let is_fast = told.contains("iB/s, ") && told.ends_with(" left");
     assert!(is_fast || told.contains("waiting for the server"), "{told}");
-    assert!(!run.stderr.contains(['\x1b', '\r']), "{:?}", run.stderr);
+    run.never_says(&["\x1b", "\r"]);
     assert!(
         lines.last().unwrap().starts_with("Pushed 4 paths"),
         "{lines:?}"

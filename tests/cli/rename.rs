@@ -1,6 +1,7 @@
 //! `rename` of every noun that has it.
 
 use expectrl::Expect as _;
+use fh_testkit::assert_contains;
 use fh_testkit::server::TestServer;
 
 use crate::prompt::{on_a_terminal, rest};
@@ -36,16 +37,16 @@ fn the_former_name_goes_on_to_work_in_every_command() {
     ");
     run("grant add acme/app alice read", 0);
     let list = run("grant list acme/app", 0).stdout;
-    assert!(list.contains("alice.jones,read,false,corp/shop"), "{list}");
+    assert_contains(&list, &["alice.jones,read,false,corp/shop"]);
     let list = run("list flakes", 0).stdout;
-    assert!(list.contains("corp/shop,"), "{list}");
+    assert_contains(&list, &["corp/shop,"]);
     let taken = run("org create acme", 1).stderr;
     let former = "the name acme is a former name of the organisation corp, and leads to it until a server \
                   administrator frees it";
-    assert!(taken.contains(former), "{taken}");
+    assert_contains(&taken, &[former]);
     run("org create other", 0);
     let refused = run("org rename other acme", 1).stderr;
-    assert!(refused.contains(former), "{refused}");
+    assert_contains(&refused, &[former]);
     for (command, told) in [
         (
             "user create alice",
@@ -71,7 +72,7 @@ fn the_former_name_goes_on_to_work_in_every_command() {
     assert_eq!(json["flake"], "corp/app");
     // A name that leads somewhere is among the reserved ones.
     let reserved = run("org free-name", 0).stdout;
-    assert!(reserved.contains("acme,"), "{reserved}");
+    assert_contains(&reserved, &["acme,"]);
     // The same name again, another case, a name in full.
     for (command, code, told) in [
         (
@@ -167,7 +168,7 @@ fn a_name_that_leads_somewhere_is_freed_only_by_who_says_so() {
         assert!(rest(&mut session).contains("Nothing was changed."));
         let noun = words[0];
         let listed = run(&format!("{noun} free-name"), 0).stdout;
-        assert!(listed.contains(&format!(",{leads_to}\n")), "{listed}");
+        assert_contains(&listed, &[&format!(",{leads_to}\n")]);
         let freed = run(&format!("{command} --yes"), 0).stderr;
         let told = format!("can be used again. It no longer leads to {leads_to}.");
         assert!(freed.contains(&told), "{command}: {freed}");
@@ -203,20 +204,18 @@ fn a_former_name_of_a_flake_is_freed_by_who_administers_its_organisation() {
         "flake,given_up_at,leads_to\nacme/app,[TIME],acme/shop\n"
     );
     let refused = run(&ann, "flake free-name acme/App", 2).stderr;
-    for part in [
-        "acme/App is a former name of the flake acme/shop, and leads to it",
-        "nix.conf names /cache/acme/App",
-        "--yes",
-    ] {
-        assert!(refused.contains(part), "{refused}");
-    }
+    assert_contains(
+        &refused,
+        &[
+            "acme/App is a former name of the flake acme/shop, and leads to it",
+            "nix.conf names /cache/acme/App",
+            "--yes",
+        ],
+    );
     // The name of a flake now, none at all, and one of an organisation that ann knows nothing of.
     for name in ["acme/shop", "acme/none", "other/lib"] {
         let refused = run(&ann, &format!("flake free-name {name} --yes"), 1).stderr;
-        assert!(
-            refused.contains(&format!("cannot free the name {name}")),
-            "{refused}"
-        );
+        assert_contains(&refused, &[&format!("cannot free the name {name}")]);
     }
     let freed = run(&ann, "flake free-name acme/App --yes", 0).stderr;
     assert_eq!(

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use fh_testkit::{assert_contains, assert_lacks};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -139,20 +140,16 @@ fn the_first_start_needs_nothing_and_sigterm_ends_it_with_0() {
     // A second one keeps its hands off.
     let (code, _, stderr) = output(serve(home.path()).args(["--listen", "127.0.0.1:0"]));
     assert_eq!(code, Some(1), "{stderr}");
-    assert!(
-        stderr.contains("another server is using the data directory"),
-        "{stderr}"
-    );
+    assert_contains(&stderr, &["another server is using the data directory"]);
 
     // A check beside it says so, and finds nothing wrong.
     let same = ["--check", "--listen", server.address()];
     let (code, _, stderr) = output(serve(home.path()).args(same));
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(
-        stderr.contains("a server is running on this data directory"),
-        "{stderr}"
+    assert_contains(
+        &stderr,
+        &["a server is running on this data directory", "is in use"],
     );
-    assert!(stderr.contains("is in use"), "{stderr}");
 
     // Without TLS there is nothing to read again, and no reason to end.
     server.signal(Signal::HUP);
@@ -160,8 +157,7 @@ fn the_first_start_needs_nothing_and_sigterm_ends_it_with_0() {
     server.signal(Signal::TERM);
     let (code, log) = server.end();
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("\"route\":\"/readyz\""), "{log}");
-    assert!(log.contains("stopped"), "{log}");
+    assert_contains(&log, &["\"route\":\"/readyz\"", "stopped"]);
     assert!(!log.contains(secret.trim()), "the log shows the token");
 }
 
@@ -209,15 +205,16 @@ fn no_line_of_the_log_has_a_secret_or_plays_on_a_terminal() {
     server.signal(Signal::TERM);
     let (code, log) = server.end();
     assert_eq!(code, Some(0), "{log}");
-    for shown in [
-        "/A%C2%9B31mred",
-        "/B%E2%80%AEreversed%C2%AD",
-        "/D%C3%A9",
-        "/E",
-        "looks like a token",
-    ] {
-        assert!(log.contains(shown), "{shown}: {log}");
-    }
+    assert_contains(
+        &log,
+        &[
+            "/A%C2%9B31mred",
+            "/B%E2%80%AEreversed%C2%AD",
+            "/D%C3%A9",
+            "/E",
+            "looks like a token",
+        ],
+    );
     let secrets = ["c2lnbmF0dXJl", "eyJhbGci", "ZmgxX2V5Sm", "ibUYwZFhKbA"];
     for line in log.lines() {
         assert!(
@@ -261,7 +258,7 @@ fn a_running_request_is_answered_after_the_signal_and_a_second_signal_ends_it() 
             server.signal(Signal::TERM);
             let (code, log) = server.end();
             assert_eq!(code, Some(0), "{log}");
-            assert!(log.contains("told to stop at once"), "{log}");
+            assert_contains(&log, &["told to stop at once"]);
         } else {
             stream.write_all(&body.as_bytes()[5..]).unwrap();
             let mut answer = String::new();
@@ -349,7 +346,7 @@ fn a_unix_socket_has_its_mode_and_goes_with_the_server() {
     );
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let answer = get(&mut UnixStream::connect(&path).unwrap(), "/.well-known/fh");
-    assert!(answer.contains("\"http://cache.example.org\""), "{answer}");
+    assert_contains(&answer, &["\"http://cache.example.org\""]);
     // Killed, it leaves the file; the next one takes its place.
     server.signal(Signal::KILL);
     assert_eq!(server.end().0, None);
@@ -464,10 +461,7 @@ fn what_is_wrong_is_named_where_it_stands() {
     for extra in [&[][..], &["--check"][..]] {
         let (code, _, stderr) = output(serve(home.path()).args(["--listen", &address]).args(extra));
         assert_eq!(code, Some(1));
-        assert!(
-            stderr.contains(&format!("cannot listen on {address}")),
-            "{stderr}"
-        );
+        assert_contains(&stderr, &[&format!("cannot listen on {address}")]);
     }
 }
 
@@ -486,5 +480,5 @@ fn the_example_is_a_configuration_file_that_changes_nothing() {
             .args(["--listen", "127.0.0.1:0"]),
     );
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(!stdout.contains("line "), "{stdout}");
+    assert_lacks(&stdout, &["line "]);
 }

@@ -306,7 +306,7 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
         .json();
     assert_eq!(report["readable"], false);
     assert_eq!(report["path"], ABSENT);
-    let run = world.fh(&["why", "./result"]).code(2);
+    let run = world.typed("why ./result").code(2);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: ./result is neither a store path nor a link to one
     Hint: `nix build` leaves a link to one: ./result
@@ -336,10 +336,7 @@ fn a_member_keeps_the_role_that_they_have_unless_another_is_named() {
             .fh(&["member", "set", "acme", user, "member"])
             .success();
     }
-    let members = world
-        .fh(&["member", "list", "acme", "--json"])
-        .success()
-        .json();
+    let members = world.json("member list acme");
     let roles: Vec<&str> = members
         .as_array()
         .unwrap()

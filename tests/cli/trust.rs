@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::{Value, json};
 
 use crate::prompt::{on_a_terminal, rest};
@@ -15,8 +16,8 @@ fn company() -> (TestServer, World) {
 
 fn company_at(server: TestServer) -> (TestServer, World) {
     let world = World::logged_in(&server, server.admin_token());
-    world.fh(&["org", "create", "acme"]).success();
-    world.fh(&["flake", "create", "acme/app"]).success();
+    world.typed("org create acme").success();
+    world.typed("flake create acme/app").success();
     (server, world)
 }
 
@@ -30,10 +31,7 @@ fn add(world: &World, words: &str, more: &[&str]) -> Run {
 }
 
 fn policies(world: &World) -> Value {
-    world
-        .fh(&["trust", "list", "acme", "--json"])
-        .success()
-        .json()
+    world.json("trust list acme")
 }
 
 /// The example of RFC 8037.
@@ -69,9 +67,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     assert_eq!(first["replaced"], Value::Null);
     let repeated = world.fh(&GITHUB[..11]).success();
     insta::assert_snapshot!(repeated.said(&server), @"This trust policy exists already as acme/github-acme-app. Nothing was changed.");
-    let shown = world
-        .fh(&["trust", "show", "acme", "github-acme-app"])
-        .success();
+    let shown = world.typed("trust show acme github-acme-app").success();
     insta::assert_snapshot!(shown.printed(&server), @r"
     Policy:        acme/github-acme-app
     Provider:      github
@@ -91,18 +87,18 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     Last use:      never
     Id:            [ID]
     ");
-    let listed = world.fh(&["trust", "list"]).success();
+    let listed = world.typed("trust list").success();
     insta::assert_snapshot!(listed.printed(&server), @r#"
     policy,provider,conditions,role,flakes,builder,last_used_at
     acme/github-acme-app,github,"repository = acme/app, ref = refs/heads/main",write,acme/app,,
     "#);
     for says in ["Removed the trust policy", "had no trust policy"] {
-        let run = world
-            .fh(&["trust", "remove", "acme/github-acme-app", "--yes"])
-            .success();
-        assert!(run.stderr.contains(says), "{}", run.stderr);
+        world
+            .typed("trust remove acme/github-acme-app --yes")
+            .success()
+            .says(&[says]);
     }
-    let none = world.fh(&["trust", "list", "acme", "--json"]).success();
+    let none = world.typed("trust list acme --json").success();
     assert_eq!(none.json(), json!([]));
 }
 
@@ -111,14 +107,12 @@ fn builders_are_said_or_asked_for() {
     let (_server, world) = company();
     let mut command = GITHUB[..11].to_vec();
     command.push("--builder");
-    let run = world.fh(&command).success();
-    assert!(
-        run.stderr.contains("They are builders of acme"),
-        "{}",
-        run.stderr
-    );
+    world
+        .fh(&command)
+        .success()
+        .says(&["They are builders of acme"]);
     let is_builder = || {
-        let shown = world.fh(&["trust", "show", "acme", "github-acme-app", "--json"]);
+        let shown = world.typed("trust show acme github-acme-app --json");
         shown.success().json()["builder"] == true
     };
     assert!(is_builder());
@@ -130,15 +124,15 @@ fn builders_are_said_or_asked_for() {
     ] {
         let mut session = on_a_terminal(&world, &command);
         let told = rest(&mut session);
-        assert!(told.contains(said), "{told}");
-        assert!(!told.contains("Are these jobs"), "{told}");
+        assert_contains(&told, &[said]);
+        assert_lacks(&told, &["Are these jobs"]);
         assert!(is_builder(), "{told}");
     }
     // Who only reads builds nothing.
     let reading = [&GITHUB[..9], &["--replace"]].concat();
     let mut session = on_a_terminal(&world, &reading);
     let said = rest(&mut session);
-    assert!(!said.contains("Are these jobs"), "{said}");
+    assert_lacks(&said, &["Are these jobs"]);
     assert!(!is_builder(), "{said}");
     let remove = ["trust", "remove", "acme", "github-acme-app", "--yes"];
     for (answer, builder) in [("y\r", true), ("\r", false)] {
@@ -147,13 +141,13 @@ fn builders_are_said_or_asked_for() {
         session.expect("Are these jobs builders of acme?").unwrap();
         session.send(answer).unwrap();
         let rest = rest(&mut session);
-        assert!(rest.contains("may now read and push"), "{rest}");
+        assert_contains(&rest, &["may now read and push"]);
         assert_eq!(is_builder(), builder);
     }
     world.fh(&remove).success();
     let mut session = on_a_terminal(&world, &GITHUB[..9]);
     let rest = rest(&mut session);
-    assert!(!rest.contains("builder"), "{rest}");
+    assert_lacks(&rest, &["builder"]);
 }
 
 #[test]
@@ -295,21 +289,15 @@ fn a_policy_of_other_content_stays_and_the_difference_is_told() {
         (other, &["--json"][..], "Provider: "),
     ] {
         let run = add(&world, words, more).code(1);
-        for part in [difference, "exists already", "--replace", "--name"] {
-            assert!(
-                run.stderr.contains(part),
-                "{words} {more:?}: {}",
-                run.stderr
-            );
-        }
+        run.says(&[difference, "exists already", "--replace", "--name"]);
         assert_eq!(policies(&world), before, "{words} {more:?}");
     }
     // Keys that were given are known to the server alone.
     let keys = KEYS.replace("\"x\":", "\"kid\":\"new\",\"x\":");
     world.write("other.json", &keys);
-    let run = add(&world, &format!("{cluster} --jwks other.json"), &[]).code(1);
-    assert!(run.stderr.contains("other content"), "{}", run.stderr);
-    assert!(run.stderr.contains("--replace"), "{}", run.stderr);
+    add(&world, &format!("{cluster} --jwks other.json"), &[])
+        .code(1)
+        .says(&["other content", "--replace"]);
     assert_eq!(policies(&world), before);
     // By a name of its own it stands beside the first one.
     add(&world, reading, &["--name", "reading"]).success();
@@ -365,17 +353,15 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
     server.create_user("ann").unwrap();
     let token = server.token_for("ann", &["pull", "admin"]).unwrap();
     let ann = World::logged_in(&server, &token);
-    let none = world.fh(&["org", "own", "--json"]).success();
+    let none = world.typed("org own --json").success();
     assert_eq!(none.json().as_array().map(Vec::len), Some(0));
-    world.fh(&["org", "create", "beta"]).success();
-    world
-        .fh(&["member", "set", "beta", "ann", "owner"])
-        .success();
-    let asked = ann.fh(&["org", "own", "beta", "github:Beta"]).success();
+    world.typed("org create beta").success();
+    world.typed("member set beta ann owner").success();
+    let asked = ann.typed("org own beta github:Beta").success();
     insta::assert_snapshot!(asked.said(&server), @"Requested github:beta. It takes effect when an administrator of the server confirms it: `fh org own beta github:beta`");
-    let confirmed = world.fh(&["org", "own", "beta", "github:beta"]).success();
+    let confirmed = world.typed("org own beta github:beta").success();
     insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta unless they name another organisation.");
-    let listed = world.fh(&["org", "own", "--json"]).success().json();
+    let listed = world.json("org own");
     // Of one organisation, and with the earlier word.
     for same in [&["beta"][..], &["beta", "--list"], &["--list"]] {
         let words = [&["org", "own"][..], same, &["--json"]].concat();
@@ -385,19 +371,16 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
     assert_eq!(listed[0]["root"], "github:beta");
     assert_eq!(listed[0]["requested_by"], "ann");
     assert!(listed[0]["confirmed_at"].is_string(), "{listed}");
-    let taken = world.fh(&["org", "own", "acme", "github:beta"]).code(1);
-    assert!(
-        taken.stderr.contains("beta owns github:beta"),
-        "{}",
-        taken.stderr
-    );
-    ann.fh(&["org", "own", "beta", "github:beta", "--remove"])
-        .success();
-    world.fh(&["org", "own", "acme", "bitbucket:x"]).code(2);
-    let nothing = world.fh(&["org", "own", "acme", "--json"]).success();
+    world
+        .typed("org own acme github:beta")
+        .code(1)
+        .says(&["beta owns github:beta"]);
+    ann.typed("org own beta github:beta --remove").success();
+    world.typed("org own acme bitbucket:x").code(2);
+    let nothing = world.typed("org own acme --json").success();
     assert_eq!(nothing.json(), serde_json::json!([]));
-    world.fh(&["org", "own", "acme", "--remove"]).code(2);
-    world.fh(&["org", "own", "--remove"]).code(2);
+    world.typed("org own acme --remove").code(2);
+    world.typed("org own --remove").code(2);
 }
 
 #[test]
@@ -428,10 +411,7 @@ fn every_provider_has_a_template_that_the_server_takes() {
             run.stderr
         );
     }
-    let listed = world
-        .fh(&["trust", "list", "acme", "--json"])
-        .success()
-        .json();
+    let listed = world.json("trust list acme");
     assert_eq!(listed.as_array().unwrap().len(), 10);
 }
 
@@ -471,21 +451,13 @@ fn a_test_names_what_failed_and_fails() {
     let run = world.with_stdin(&["trust", "test", "--org", "acme", "-"], &token);
     let run = run.code(1);
     let printed = run.printed(&server);
-    assert!(
-        printed.contains("refused: the identity token has expired"),
-        "{printed}"
+    assert_contains(
+        &printed,
+        &[
+            "refused: the identity token has expired",
+            "github-acme-app: does not match",
+            "ref must be \"refs/heads/main\"",
+        ],
     );
-    assert!(
-        printed.contains("github-acme-app: does not match"),
-        "{printed}"
-    );
-    assert!(
-        printed.contains("ref must be \"refs/heads/main\""),
-        "{printed}"
-    );
-    assert!(
-        run.stderr.contains("no trust policy of acme"),
-        "{}",
-        run.stderr
-    );
+    run.says(&["no trust policy of acme"]);
 }

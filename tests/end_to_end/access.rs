@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use fh_testkit::nix::{Nix, ScratchStore, versions};
 use fh_testkit::server::{Answer, Method, TestServer};
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::json;
 
 use crate::nix::site::hash_part;
@@ -80,8 +81,7 @@ fn a_token_without_a_grant_gets_nothing() {
         bob.copy(&open, &store.uri(), world.public.top()).ok();
         world.public.assert_arrived(nix, &store);
         let flakes = bob.fh(["list", "flakes", "--json"]).ok();
-        assert!(!flakes.stdout.contains("acme/open"), "{flakes}");
-        assert!(!flakes.stdout.contains("acme/app"), "{flakes}");
+        assert_lacks(&flakes.stdout, &["acme/open", "acme/app"]);
     }
 
     let bob = world
@@ -388,22 +388,23 @@ fn the_reason_is_told_to_whom_it_may_be_told() {
         person.fh(asked).ok().stdout
     };
     let everybody = why(&world.site.admin, &[]);
-    for part in ["acme/app", "private", "grant on acme/app to alice"] {
-        assert!(everybody.contains(part), "{everybody}");
-    }
+    assert_contains(
+        &everybody,
+        &["acme/app", "private", "grant on acme/app to alice"],
+    );
     let alices = why(&world.site.admin, &["--user", "alice"]);
-    assert!(alices.contains("alice can read it"), "{alices}");
+    assert_contains(&alices, &["alice can read it"]);
     let bobs = why(&world.site.admin, &["--user", "bob"]);
-    assert!(bobs.contains("bob cannot read it"), "{bobs}");
+    assert_contains(&bobs, &["bob cannot read it"]);
     // Who may not see it learns no more than of what is nowhere.
-    let nix = nix::built::builder();
+    let nix = crate::nix::built::builder();
     let bob = world.site.token(nix, "bob", &["pull"], &[]);
     let hidden = why(&bob, &[]);
-    assert!(!hidden.contains("acme/app"), "{hidden}");
+    assert_lacks(&hidden, &["acme/app"]);
     let nowhere = format!("/nix/store/{}-nowhere", "0".repeat(32));
     let absent = bob.fh(["why", &nowhere]).ok().stdout;
     let shown = hash_part(path);
     assert_eq!(hidden.replace(shown, &"0".repeat(32)), absent);
     let own = why(&world.alice(nix), &[]);
-    assert!(own.contains("acme/app"), "{own}");
+    assert_contains(&own, &["acme/app"]);
 }

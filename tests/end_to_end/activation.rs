@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
+use fh_testkit::assert_lacks;
 use fh_testkit::nix::{Daemon, Home, Nix, versions};
 use fh_testkit::server::TestServer;
 use serde_json::Value;
@@ -149,7 +150,7 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        nixos::delete(newest(), &self.static_files);
+        crate::nixos::delete(newest(), &self.static_files);
     }
 }
 
@@ -159,7 +160,7 @@ fn said(ended: Ended) -> String {
     let ended = ended.ok();
     assert_eq!(ended.stdout, "", "{ended}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended}");
-    assert!(!ended.stderr.contains("fh1_ey"), "{ended}");
+    assert_lacks(&ended.stderr, &["fh1_ey"]);
     ended.stderr
 }
 

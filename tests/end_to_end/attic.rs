@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use fh_testkit::attic::{AtticModel, CacheSettings, Described, ModelSettings, Seen};
 use fh_testkit::nix::{Nix, ScratchStore, versions};
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::nix::built::{builder, newest};
 use crate::nix::process::{Ended, run};
@@ -280,7 +281,7 @@ fn refusals_are_told_in_the_servers_words_and_ours() {
         ),
     ] {
         let ended = push(newest(), target, token, built.top(), &said).code(1);
-        assert!(!ended.stderr.contains(token), "{ended}");
+        assert_lacks(&ended.stderr, &[token]);
         ended.says(&says);
     }
     // A token that may not pull cannot see the configuration, and pushes all the same.
@@ -314,10 +315,7 @@ fn a_proxys_refusal_of_one_path_stops_what_needs_it_and_a_second_run_sends_the_r
         "the others are there",
         "sends only what is missing",
     ]);
-    assert!(
-        ended.stderr.contains("it was not sent, because it needs"),
-        "{ended}"
-    );
+    assert_contains(&ended.stderr, &["it was not sent, because it needs"]);
     let there = model.paths_in("team");
     assert!(!there.contains(&blob) && !there.contains(&built.top().to_owned()));
     assert!(there.len() >= 3, "{there:?}");

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use fh_testkit::nix::{Daemon, Home, Nix, ScratchStore, versions};
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::Value;
 
 use crate::nix::built::builder;
@@ -50,7 +51,7 @@ fn remedy_of<'a>(report: &'a Value, name: &str) -> &'a str {
 fn with(person: &Person, (name, value): (&str, &str), arguments: &[&str]) -> Ended {
     let mut command = person.fh_command(arguments);
     command.env(name, value);
-    nix::process::run(command)
+    crate::nix::process::run(command)
 }
 
 const DOCTOR: [&str; 2] = ["doctor", "--json"];
@@ -94,11 +95,8 @@ fn after_a_login_every_version_substitutes_and_it_says_so() {
             assert_eq!(check(&report, name).0, "ok", "{report:#}");
         }
         let said = person.fh(["doctor"]).ok().stdout;
-        assert!(
-            said.contains("ok       substitution Nix substituted"),
-            "{said}"
-        );
-        assert!(!said.contains(&person.token()), "{said}");
+        assert_contains(&said, &["ok       substitution Nix substituted"]);
+        assert_lacks(&said, &[&person.token()]);
     }
 }
 
@@ -199,10 +197,7 @@ fn every_link_that_breaks_is_named_with_what_puts_it_right() {
         let report = broken(doctor(), name, words);
         assert_eq!(remedy_of(&report, name), remedy, "{line}: {report:#}");
         let said = report.to_string();
-        assert!(
-            !said.contains("SECRET") && !said.contains("not installed"),
-            "{said}"
-        );
+        assert_lacks(&said, &["SECRET", "not installed"]);
     }
     std::fs::write(&conf, &well_conf).unwrap();
 
@@ -230,7 +225,7 @@ fn what_is_revoked_or_empty_or_gone_is_told_apart() {
 
     let nobody = site.stranger(nix);
     let said = nobody.fh(["doctor"]).code(1).stdout;
-    assert!(said.contains("fh login --server URL"), "{said}");
+    assert_contains(&said, &["fh login --server URL"]);
 
     let alone = reader(&site, nix, "alone");
     drop(site);
@@ -254,7 +249,7 @@ fn a_daemon_is_asked_itself() {
         command
             .env("NIX_REMOTE", daemon.uri())
             .env("NIX_CONF_DIR", daemon.home().system_configuration());
-        let report = works(nix::process::run(command));
+        let report = works(crate::nix::process::run(command));
         let about = check(&report, "substitution").1;
         assert!(about.contains("the Nix daemon substituted"), "{report:#}");
     }
@@ -304,7 +299,7 @@ fn where_nix_config_names_the_netrc_a_login_works_and_the_variable_is_told() {
             .env("NIX_CONFIG", &config)
             .env("NIX_REMOTE", store.uri())
             .args(["--realise", built.top()]);
-        nix::process::run(command).ok();
+        crate::nix::process::run(command).ok();
         built.assert_arrived(nix, &store);
     }
 }
@@ -407,7 +402,7 @@ fn the_trial_proves_signature_and_token_where_a_path_can() {
     let store = |arguments: [&str; 2]| {
         let mut command = builder().command("nix-store", &site.admin.home);
         command.args(arguments);
-        nix::process::run(command).ok().stdout
+        crate::nix::process::run(command).ok().stdout
     };
     let added = store(["--add", file]);
     let added = added.trim();
@@ -424,7 +419,8 @@ fn the_trial_proves_signature_and_token_where_a_path_can() {
         check(&report, "substitution").1.to_owned()
     };
     let about = said(&person);
-    assert!(about.contains(keys) && !about.contains(token), "{about}");
+    assert_contains(&about, &[keys]);
+    assert_lacks(&about, &[token]);
     // What the keys are wrong for, it substitutes, and does not call that a proof.
     let well = std::fs::read_to_string(person.nix_conf()).unwrap();
     let without_keys = well.lines().filter(|line| !line.contains("public-keys"));
@@ -443,7 +439,7 @@ fn the_trial_proves_signature_and_token_where_a_path_can() {
         .fh(["grant", "add", "acme/app", "prover", "read"])
         .ok();
     let about = said(&person);
-    assert!(!about.contains("prove"), "{about}");
+    assert_lacks(&about, &["prove"]);
 
     // What everybody reads proves no token.
     for flake in ["acme/app", "acme/texts"] {
@@ -453,7 +449,8 @@ fn the_trial_proves_signature_and_token_where_a_path_can() {
         site.admin.fh(["follow", flake, "--everybody"]).ok();
     }
     let about = said(&person);
-    assert!(about.contains(token) && !about.contains(keys), "{about}");
+    assert_contains(&about, &[token]);
+    assert_lacks(&about, &[keys]);
 }
 
 #[test]
@@ -477,7 +474,7 @@ fn a_netrc_of_mine_that_i_cannot_read_is_not_the_administrators() {
         let run = |arguments: &[&str]| {
             let mut command = person.fh_command(arguments);
             command.uid(NOBODY).gid(NOBODY);
-            nix::process::run(command)
+            crate::nix::process::run(command)
         };
         let remedy = format!("chmod 600 {}", netrc.display());
         for mode in [0o000, 0o200, 0o077] {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fh_testkit::nix::{Home, versions};
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -136,24 +137,21 @@ fn what_would_leak_or_not_work_is_refused_by_name() {
         "/nix/store/00000000000000000000000000000000-token",
     );
     let refused = evaluate(nix, "nixos", &in_store, "config.nix").unwrap_err();
-    assert!(
-        refused.contains("programs.fh.tokenFile is in the Nix store"),
-        "{refused}"
-    );
+    assert_contains(&refused, &["programs.fh.tokenFile is in the Nix store"]);
 
     let keyless = CLIENT.replace(
         "\"cache.example.org-1:AAAA\" \"cache.example.org-2:BBBB\"",
         "",
     );
     let refused = evaluate(nix, "nixos", &keyless, "config.nix").unwrap_err();
-    assert!(refused.contains("publicKeys is empty"), "{refused}");
+    assert_contains(&refused, &["publicKeys is empty"]);
 
     let tokenless = CLIENT.replace(
         "tokenFile = \"/run/secrets/fh-token\";",
         "activation = true;",
     );
     let refused = evaluate(nix, "nixos", &tokenless, "config.nix").unwrap_err();
-    assert!(refused.contains("set programs.fh.tokenFile"), "{refused}");
+    assert_contains(&refused, &["set programs.fh.tokenFile"]);
 
     // What the service could not use.
     for (setting, told) in [
@@ -177,10 +175,7 @@ fn what_would_leak_or_not_work_is_refused_by_name() {
 
     let misspelt = CLIENT.replace("tokenFile", "token-file");
     let refused = evaluate(nix, "nixos", &misspelt, "config.programs.fh").unwrap_err();
-    assert!(
-        refused.contains("programs.fh.token-file: does not exist"),
-        "{refused}"
-    );
+    assert_contains(&refused, &["programs.fh.token-file: does not exist"]);
 }
 
 #[test]
@@ -209,10 +204,7 @@ fn the_server_takes_the_configuration_it_is_given() {
             "{said}{}",
             String::from_utf8_lossy(&checked.stderr)
         );
-        assert!(
-            said.contains("[::1]:0") && said.contains("365d") && said.contains("json"),
-            "{said}"
-        );
+        assert_contains(&said, &["[::1]:0", "365d", "json"]);
     }
 }
 
@@ -251,7 +243,7 @@ fn the_service_puts_the_token_into_the_netrc_and_changes_nothing_the_second_time
             .unwrap();
         assert!(output.status.success(), "{output:?}");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(!said.contains(token), "{said}");
+        assert_lacks(&said, &[token]);
         let netrc = path("etc-nix/netrc");
         (
             fs::read_to_string(&netrc).unwrap(),
@@ -389,10 +381,7 @@ fn systemd_reads_the_paths_that_were_written() {
                 ["--tls-certificate", certificate, "--tls-key", key]
             );
             let dumped = dump("fh-login");
-            assert!(
-                dumped.contains(&format!("ReadWritePaths: {path}\n")),
-                "{dumped}"
-            );
+            assert_contains(&dumped, &[&format!("ReadWritePaths: {path}\n")]);
             let login = words_of_start(&dumped);
             assert_eq!(login[3], format!("--token-file={path}/token"));
             // These have no words, so quotes would be a part of the path.

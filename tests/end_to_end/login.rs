@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use fh_testkit::nix::{Daemon, Home, Nix, versions};
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::Value;
 
 /// `nobody`, on every Linux.
@@ -100,7 +101,7 @@ fn a_user_whom_the_daemon_does_not_trust_is_told_the_one_command() {
             );
             continue;
         }
-        assert!(!text.contains("extra-substituters"), "{text}");
+        assert_lacks(&text, &["extra-substituters"]);
         let command = report["administrator_command"].as_str().unwrap();
         let words: Vec<&str> = command.split(' ').collect();
         assert_eq!(words[0], "sudo");
@@ -127,7 +128,7 @@ fn a_user_whom_the_daemon_does_not_trust_is_told_the_one_command() {
             .unwrap();
         let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
         let substituters = shown["substituters"]["value"].to_string();
-        assert!(substituters.contains(server.url()), "{substituters}");
+        assert_contains(&substituters, &[server.url()]);
 
         // From then on there is nothing to tell.
         let report = json(&as_nobody(nix, &home, &daemon, &login));
@@ -191,10 +192,7 @@ fn a_netrc_that_nix_config_names_where_nothing_may_be_written_is_refused() {
                 "Nix reads {} because of `netrc-file` in NIX_CONFIG. Let it name a file that you may write",
                 netrc.display()
             );
-            assert!(
-                said.contains(&words) && said.contains("Nothing was changed."),
-                "{said}"
-            );
+            assert_contains(&said, &[&words, "Nothing was changed."]);
             assert!(!home.config().join("fh/tokens").exists());
         }
         let mine = format!("netrc-file = {}", home.path().join("ci/netrc").display());

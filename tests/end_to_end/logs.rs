@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use fh_testkit::assert_lacks;
 use fh_testkit::nix::{Home, Nix, ScratchStore, versions};
 use fh_testkit::server::TestServer;
 use serde_json::Value;
@@ -151,7 +152,7 @@ fn every_version_reads_logs_and_listings() {
                 for what in [&logged.app, &logged.derivation] {
                     let store = ["log", "--store", site.url(), what];
                     let ended = person.nix("nix", store).failed();
-                    assert!(!ended.stdout.contains("building"), "{}", ended.stdout);
+                    assert_lacks(&ended.stdout, &["building"]);
                 }
                 let ls = ["store", "ls", "--store", site.url(), &logged.app];
                 person.nix("nix", ls).failed();
@@ -195,7 +196,7 @@ fn revoked_reads_nothing(site: &Site, nix: &'static Nix, logged: &Logged) {
     let id = status["token_id"].as_str().unwrap();
     site.admin.fh(["token", "revoke", "--yes", id]).ok();
     let ended = person.nix("nix", log).failed();
-    assert!(!ended.stdout.contains("building"), "{}", ended.stdout);
+    assert_lacks(&ended.stdout, &["building"]);
     let listing = format!("/{}.ls", hash_part(&logged.app));
     let derivation = logged.derivation.strip_prefix("/nix/store/").unwrap();
     for path in [listing, format!("/log/{derivation}")] {
@@ -214,7 +215,7 @@ fn revoked_reads_nothing(site: &Site, nix: &'static Nix, logged: &Logged) {
 /// The listing is the one that Nix itself writes into a cache.
 #[test]
 fn listings_are_those_that_nix_writes() {
-    let built = nix::Built::new("listings");
+    let built = crate::nix::Built::new("listings");
     let site = Site::start(TestServer::builder());
     site.organization("acme");
     site.flake("acme/app", "private");

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 
+use fh_testkit::assert_contains;
 use fh_testkit::nix::{ScratchStore, versions};
 use fh_testkit::server::TestServer;
 
@@ -231,7 +232,7 @@ fn an_installable_is_built_and_pushed() {
         let store = ScratchStore::new().unwrap();
         reader.copy(site.url(), &store.uri(), app).ok();
         let content = fs::read_to_string(store.physical(app).join("words")).unwrap();
-        assert!(content.contains(&text), "{content}");
+        assert_contains(&content, &[&text]);
 
         let source = source(&site.admin, directory.path());
         delete(&site.admin, &built, source);

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use fh_testkit::nix::{Home, Nix, versions};
 use fh_testkit::proxy::Verdict;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use rustix::process::Signal;
 
 use crate::nix::built::builder;
@@ -160,7 +161,7 @@ fn the_store_is_watched_where_the_daemon_does_not_listen() {
         let mut fh = builds.watch(site.url(), site.server.admin_token(), told, &command);
         fh.env("NIX_REMOTE", daemon.uri());
         let ended = run(fh).ok();
-        assert!(!ended.stderr.contains("post-build-hook"), "{ended}");
+        assert_lacks(&ended.stderr, &["post-build-hook"]);
         // Other tests build at the same time, which is what looking at the store cannot tell.
         let ended = ended.says(&["Pushed to acme/app:"]);
         let store_paths = builds.person.nix(
@@ -173,7 +174,7 @@ fn the_store_is_watched_where_the_daemon_does_not_listen() {
             ],
         );
         let path = store_paths.ok().stdout.trim().to_owned();
-        let narinfo = format!("/{}.narinfo", nix::site::hash_part(&path));
+        let narinfo = format!("/{}.narinfo", crate::nix::site::hash_part(&path));
         let answer = site
             .server
             .get(&narinfo, Some(site.server.admin_token()))
@@ -206,7 +207,7 @@ fn a_command_that_fails_keeps_its_status_and_what_it_built_is_pushed() {
     let ended = builds
         .run(&site, &[], "$build bad; echo \"nix: $?\"; exit 42")
         .code(42);
-    assert!(ended.stdout.contains("nix: 100"), "{ended}");
+    assert_contains(&ended.stdout, &["nix: 100"]);
     ended.says(&["no good", "Pushed to acme/app: 2 paths built"]);
     holds(&site, 2);
 
@@ -435,7 +436,7 @@ fn json_is_one_object_after_the_end_of_the_command() {
         ("$build one >&2; $build many >&2; exit 7", 7, 7),
     ] {
         let ended = builds.run(&site, &["--json"], script).code(code);
-        assert!(!ended.stderr.contains("Pushed to"), "{ended}");
+        assert_lacks(&ended.stderr, &["Pushed to"]);
         let told = ended.json();
         assert_eq!(told["flake"], "acme/app", "{told:#}");
         assert_eq!(told["complete"], true, "{told:#}");

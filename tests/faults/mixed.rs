@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fh_nix::NarHash;
+use fh_testkit::assert_lacks;
 use fh_testkit::proxy::{Plan, Proxy};
 use fh_testkit::random::Random;
 use serde_json::json;
@@ -270,7 +271,7 @@ fn everything_at_once(length: Duration) {
     });
     let mut served = load.served;
     let log = served.log();
-    assert!(!log.contains("panicked"), "{log}");
+    assert_lacks(&log, &["panicked"]);
     served.kill();
     served.check().ok();
 }

@@ -6,6 +6,7 @@
 
 use std::process::Command;
 
+use fh_testkit::assert_contains;
 use fh_testkit::server::{Method, TestServer};
 use serde_json::json;
 
@@ -93,7 +94,7 @@ fn ask(server: &TestServer, token: Option<&str>) {
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "seed {seed}\n{said}\n{errors}");
-    assert!(said.contains("No issues found"), "{said}");
+    assert_contains(&said, &["No issues found"]);
 }
 
 #[test]

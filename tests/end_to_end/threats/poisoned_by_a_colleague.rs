@@ -2,6 +2,7 @@
 //! acme/app holds, before or after it. Nobody who reads all of acme gets her content: not while it is only her
 //! word against another's, and not once the owner of both has pushed.
 
+use fh_testkit::assert_contains;
 use fh_testkit::nix::{ScratchStore, versions};
 use fh_testkit::server::TestServer;
 
@@ -61,7 +62,7 @@ fn one_who_writes_elsewhere_does_not_decide() {
         assert!(content.starts_with(MARK), "{content}");
     }
     let why = site.admin.fh(["why", tool.top(), "--json"]).ok();
-    assert!(why.stdout.contains("acme/playground"), "{why}");
+    assert_contains(&why.stdout, &["acme/playground"]);
 
     // Somebody who may write to both decides for both.
     site.flake("acme/release", "private");
@@ -73,5 +74,5 @@ fn one_who_writes_elsewhere_does_not_decide() {
         tool.assert_arrived(nix, &store);
     }
     let audit = site.admin.fh(["audit", "--json"]).ok();
-    assert!(audit.stdout.contains("push.clash"), "{audit}");
+    assert_contains(&audit.stdout, &["push.clash"]);
 }
