@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::stage::{address, nowhere};
+use crate::server::Server;
+
 /// The longest answer that is read, in bytes.
 const ROOM: usize = 64 << 10;
 
@@ -28,6 +31,24 @@ impl Asker {
             authorization: authorization.to_owned(),
             buffer: vec![0; ROOM],
         })
+    }
+
+    /// Connects, and asks for what is nowhere until the caller and the flakes are known and the connections to the
+    /// database were used.
+    pub(super) fn warmed_up(server: &Server, authorization: &str) -> Result<Self> {
+        let mut asker = Self::connect(server.port(), authorization)?;
+        for path in nowhere(50) {
+            asker.get(&path, 404)?;
+        }
+        Ok(asker)
+    }
+
+    /// Asks for the narinfos of these paths, which are there, one after the other: seconds for each.
+    pub(super) fn latencies(&mut self, paths: &[u32]) -> Result<Vec<f64>> {
+        let paths = paths.iter().copied().map(address);
+        paths
+            .map(|path| Ok(self.get(&path, 200)?.as_secs_f64()))
+            .collect()
     }
 
     /// Asks for a path: how long the answer took, which must have this status.
