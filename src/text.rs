@@ -45,6 +45,13 @@ pub(crate) fn escaped(json: &str) -> String {
     text
 }
 
+/// An error and its causes, in one sentence.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let chain: Vec<String> = chain.map(ToString::to_string).collect();
+    chain.join(": ")
+}
+
 /// Words of a vocabulary, or patterns, side by side.
 pub(crate) fn joined<T: std::fmt::Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();

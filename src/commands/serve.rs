@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: ServeArguments, context: &Context) -> Result<(), Co
 
 /// Puts together what was given where, strongest first: flags, environment, file, machine, defaults.
 fn resolve(arguments: ServeArguments, environment: &Environment) -> Result<Resolved, CommandError> {
-    let mut given = arguments.given;
+    let mut given = arguments.flags.0;
     for option in config::OPTIONS {
         if let Some(text) = environment.serve_option(option.variable)? {
             given.push(Given {

@@ -159,11 +159,6 @@ impl Progress {
         self.state().retries
     }
 
-    /// A line of a nix that builds.
-    pub(super) fn nix(&self, line: &str) {
-        self.line(line);
-    }
-
     /// The bar goes; what follows is printed below.
     pub(super) fn finish(&self) {
         self.state().finished = true;

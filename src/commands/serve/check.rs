@@ -15,6 +15,7 @@ use super::arguments::CheckLevel;
 use crate::context::Context;
 use crate::error::{CommandError, Status};
 use crate::output::human;
+use crate::text::with_causes;
 
 /// How often a line is printed where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -73,18 +74,16 @@ pub(super) fn run(
         CheckLevel::Files => (Some(Depth::Files), "files"),
         CheckLevel::Contents => (Some(Depth::Contents), "contents"),
     };
-    let data = match depth {
-        None => None,
-        Some(depth) => {
-            let mut progress = Progress::new(context);
-            let found = check::check_data(&data_dir, depth, &mut |now| progress.show(now));
-            progress.finish();
-            found.map_err(|error| {
-                CommandError::new(Status::Failed, error)
-                    .context(format!("cannot check {}", data_dir.display()))
-            })?
-        }
+    let look = |depth| {
+        let mut progress = Progress::new(context);
+        let found = check::check_data(&data_dir, depth, &mut |now| progress.show(now));
+        progress.finish();
+        found.map_err(|error| {
+            CommandError::new(Status::Failed, error)
+                .context(format!("cannot check {}", data_dir.display()))
+        })
     };
+    let data = depth.map(look).transpose()?.flatten();
     if json {
         let ok = report.errors.is_empty() && data.as_ref().is_none_or(DataReport::is_sound);
         let settings = report.resolved.given.iter().map(|given| {
@@ -97,7 +96,11 @@ pub(super) fn run(
         context.output.json(&Answer {
             ok,
             settings: settings.collect(),
-            errors: report.errors.iter().map(in_one_line).collect(),
+            errors: report
+                .errors
+                .iter()
+                .map(|error| with_causes(error))
+                .collect(),
             notes: report.notes.clone(),
             data: data.clone().map(|report| DataAnswer { checked, report }),
         })?;
@@ -184,26 +187,13 @@ fn damage(data: &DataReport) -> Option<CommandError> {
         ));
     }
     (data.damaged_count > 0).then(|| {
-        let what = plural(data.damaged_count, "stored NAR is", "stored NARs are");
-        CommandError::failed(format!("{what} damaged")).hint(
+        let nars = human::count(data.damaged_count, "stored NAR");
+        let verb = if data.damaged_count == 1 { "is" } else { "are" };
+        CommandError::failed(format!("{nars} {verb} damaged")).hint(
             "The server answers as if it did not have them. Push the paths again, or restore the files from a \
              backup and check again.",
         )
     })
-}
-
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-fn in_one_line(error: &check::CheckError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// How far the check is: a bar on a terminal, else a line now and then.
