@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Status};
 
 /// How long threads that cannot be stopped, such as one in the middle of a file, are waited for.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -22,13 +22,6 @@ pub(crate) enum Threads {
     One,
     /// All cores: for a push.
     AllCores,
-}
-
-/// What asked for the end.
-enum Interruption {
-    ControlC,
-    Termination,
-    Hangup,
 }
 
 /// How far apart one signal is heard by a child and by this process.
@@ -46,28 +39,23 @@ impl Listener {
     fn start() -> Result<Self, CommandError> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
-                CommandError::new(
-                    crate::error::Status::Failed,
-                    anyhow::Error::new(error).context("cannot listen for signals"),
-                )
+                CommandError::new(Status::Failed, error).context("cannot listen for signals")
             })
         };
+        let hangup = may_listen_for_hangup().then(|| listen(SignalKind::hangup()));
         Ok(Self {
             control_c: listen(SignalKind::interrupt())?,
             termination: listen(SignalKind::terminate())?,
-            hangup: if may_listen_for_hangup() {
-                Some(listen(SignalKind::hangup())?)
-            } else {
-                None
-            },
+            hangup: hangup.transpose()?,
         })
     }
 
-    async fn heard(&mut self) -> Interruption {
+    /// What makes the failure that this is, from its hint.
+    async fn heard(&mut self) -> fn(&'static str) -> CommandError {
         tokio::select! {
-            _ = self.control_c.recv() => Interruption::ControlC,
-            _ = self.termination.recv() => Interruption::Termination,
-            () = came(&mut self.hangup) => Interruption::Hangup,
+            _ = self.control_c.recv() => CommandError::interrupted,
+            _ = self.termination.recv() => CommandError::terminated,
+            () = came(&mut self.hangup) => CommandError::hung_up,
         }
     }
 }
@@ -112,10 +100,7 @@ pub(crate) fn run<T>(
         Threads::AllCores => Builder::new_multi_thread(),
     };
     let runtime = builder.enable_all().build().map_err(|error| {
-        CommandError::new(
-            crate::error::Status::Failed,
-            anyhow::Error::new(error).context("cannot start the threads of the program"),
-        )
+        CommandError::new(Status::Failed, error).context("cannot start the threads of the program")
     })?;
     let result = runtime.block_on(async {
         // Before the future does or shows anything: until then a signal ends the process where it is.
@@ -136,11 +121,7 @@ pub(crate) fn run<T>(
                 }
             }
         };
-        Err(match end {
-            Interruption::ControlC => CommandError::interrupted(hint()),
-            Interruption::Termination => CommandError::terminated(hint()),
-            Interruption::Hangup => CommandError::hung_up(hint()),
-        })
+        Err(end(hint()))
     });
     runtime.shutdown_timeout(PATIENCE);
     result

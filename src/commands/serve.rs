@@ -149,11 +149,7 @@ async fn serve(
     manager.notify(&format!("READY=1\nSTATUS=serving {}\n", server.url()));
     signals.stop(&server).await;
     manager.notify("STOPPING=1\nSTATUS=waiting for running requests\n");
-    server
-        .stop_or(async {
-            signals.stop_only().await;
-        })
-        .await;
+    server.stop_or(signals.stop_only()).await;
     Ok(())
 }
 
@@ -213,7 +209,7 @@ fn start_error(error: ServerError) -> CommandError {
 }
 
 fn failed(error: std::io::Error, what: &'static str) -> CommandError {
-    CommandError::new(Status::Failed, anyhow::Error::new(error).context(what))
+    CommandError::new(Status::Failed, error).context(what)
 }
 
 /// Every connection and every NAR that is served takes a file descriptor, and the usual limit of

@@ -63,7 +63,7 @@ struct State {
     worked: Option<Instant>,
     /// What is waited for before anything is sent, and since when.
     waiting: Option<(String, Instant)>,
-    /// Uncompressed bytes sent.
+    /// Bytes of NARs sent, as they are before compression.
     sent: u64,
     paths: u64,
     /// When the last line was printed, or the text beside the bar was changed.

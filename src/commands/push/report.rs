@@ -48,7 +48,7 @@ struct Summary<'a> {
     nar_size: u64,
     /// Uncompressed bytes that were to be sent.
     to_upload_nar_size: u64,
-    /// Uncompressed bytes sent.
+    /// Bytes of NARs sent, as they are before compression.
     uploaded_nar_size: u64,
     /// Bytes that went over the line.
     sent: u64,
