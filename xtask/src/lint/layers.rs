@@ -13,11 +13,11 @@ struct Layer {
 }
 
 enum Others {
-    /// Anything.
+    /// Whatever it likes: nothing is ruled out.
     Any,
-    /// Nothing but these.
+    /// These crates, and nothing else.
     Only(&'static [&'static str]),
-    /// Anything but these.
+    /// Everything but the crates of these groups.
     Without(&'static [&'static [&'static str]]),
 }
 
@@ -49,67 +49,46 @@ const ASYNCHRONOUS: &[&str] = &[
 
 const DATABASE: &[&str] = &["rusqlite", "sqlx"];
 
-const LAYERS: &[Layer] = &[
-    Layer {
-        name: "fh",
-        ours: &[
-            "fh-api",
-            "fh-auth",
-            "fh-client",
-            "fh-conf",
-            "fh-nix",
-            "fh-server",
-        ],
-        others: Others::Any,
-    },
-    Layer {
-        name: "fh-server",
-        ours: &["fh-api", "fh-auth", "fh-nix"],
-        others: Others::Without(&[TERMINAL]),
-    },
-    Layer {
-        name: "fh-client",
-        ours: &["fh-api", "fh-auth", "fh-conf", "fh-nix"],
-        others: Others::Without(&[TERMINAL, DATABASE, &["axum"]]),
-    },
-    Layer {
-        name: "fh-conf",
-        ours: &[],
-        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
-    },
-    Layer {
-        name: "fh-auth",
-        ours: &["fh-api", "fh-nix"],
-        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
-    },
-    Layer {
-        name: "fh-api",
-        ours: &["fh-nix"],
-        others: Others::Only(&["serde", "serde_json", "time", "utoipa", "uuid"]),
-    },
-    Layer {
-        name: "fh-nix",
-        ours: &[],
-        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
-    },
-    Layer {
-        name: "fh-testkit",
-        ours: &[
-            "fh-api",
-            "fh-auth",
-            "fh-client",
-            "fh-conf",
-            "fh-nix",
-            "fh-server",
-        ],
-        others: Others::Any,
-    },
-    Layer {
-        name: "xtask",
-        ours: &["fh-testkit"],
-        others: Others::Any,
-    },
+/// Every crate but the two that stand above all.
+const PRODUCT: &[&str] = &[
+    "fh-api",
+    "fh-auth",
+    "fh-client",
+    "fh-conf",
+    "fh-nix",
+    "fh-server",
 ];
+
+const fn layer(name: &'static str, ours: &'static [&'static str], others: Others) -> Layer {
+    Layer { name, ours, others }
+}
+
+const LAYERS: &[Layer] = &[
+    layer("fh", PRODUCT, Others::Any),
+    layer(
+        "fh-server",
+        &["fh-api", "fh-auth", "fh-nix"],
+        Others::Without(&[TERMINAL]),
+    ),
+    layer(
+        "fh-client",
+        &["fh-api", "fh-auth", "fh-conf", "fh-nix"],
+        Others::Without(&[TERMINAL, DATABASE, &["axum"]]),
+    ),
+    layer("fh-conf", &[], PURE),
+    layer("fh-auth", &["fh-api", "fh-nix"], PURE),
+    layer(
+        "fh-api",
+        &["fh-nix"],
+        Others::Only(&["serde", "serde_json", "time", "utoipa", "uuid"]),
+    ),
+    layer("fh-nix", &[], PURE),
+    layer("fh-testkit", PRODUCT, Others::Any),
+    layer("xtask", &["fh-testkit"], Others::Any),
+];
+
+/// Neither asks anybody nor waits for anything.
+const PURE: Others = Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]);
 
 /// A sentence for each dependency that should not be.
 pub(super) fn violations(metadata: &Value) -> Vec<String> {

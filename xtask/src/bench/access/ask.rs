@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::stage::{address, nowhere};
+use crate::http;
 use crate::server::Server;
 
 /// The longest answer that is read, in bytes.
@@ -99,20 +100,9 @@ impl Asker {
 
 /// The status of an answer that has come to its end; of what is none, an error.
 fn whole(bytes: &[u8]) -> Option<Result<u16>> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let read = || -> Option<(u16, usize)> {
-        let head = std::str::from_utf8(&bytes[..end]).ok()?;
-        let mut lines = head.split("\r\n");
-        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let length = lines.find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            let named = name.eq_ignore_ascii_case("content-length");
-            named.then(|| value.trim().parse().ok()).flatten()
-        })?;
-        Some((status, length))
-    };
-    match read() {
-        Some((status, length)) => (bytes.len() >= end + length).then_some(Ok(status)),
+    let (head, body) = http::split(bytes)?;
+    match http::status_and_length(head) {
+        Some((status, length)) => (body.len() as u64 >= length).then_some(Ok(status)),
         None => Some(Err(anyhow::anyhow!("no status, or no length"))),
     }
 }
