@@ -12,16 +12,13 @@ use crate::prompt::{on_a_terminal, rest};
 use crate::world::World;
 
 fn scene() -> (TestServer, World) {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
-    for command in [
+    let (server, world) = World::administrator();
+    world.run_all(&[
         "org create acme",
         "flake create acme/app",
         "user create alice",
         "grant add acme/app alice read",
-    ] {
-        world.typed(command).success();
-    }
+    ]);
     (server, world)
 }
 
@@ -78,10 +75,8 @@ fn a_stranger_is_told_which_part_of_the_log_could_be_theirs() {
 #[test]
 fn following_shows_what_happens_one_object_a_line_until_it_is_interrupted() {
     let (_server, world) = scene();
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args([
+    let mut child = world
+        .process(&[
             "audit", "--follow", "--json", "--action", "grant", "-n", "1",
         ])
         .stdout(Stdio::piped())
@@ -162,8 +157,10 @@ fn a_second_rotation_has_to_be_forced_and_says_who_loses_what() {
         listed.as_array().unwrap().len()
     };
     world.typed("key rotate --yes").success();
-    let refused = world.typed("key rotate --yes").code(1);
-    refused.says(&["have neither key", "`fh key rotate --yes --force`"]);
+    world
+        .typed("key rotate --yes")
+        .code(1)
+        .says(&["have neither key", "`fh key rotate --yes --force`"]);
     // Force changes nothing about keys that an organisation has not.
     world
         .typed("key rotate acme --yes")

@@ -201,8 +201,7 @@ fn a_server_that_never_answers_costs_little_and_says_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let mut world = world;
-    world.set("FH_SERVER", address);
-    world.set("FH_TOKEN", "fh1_whatever");
+    world.acts_at(address, "fh1_whatever");
     let (found, took) = candidates(&world, "acme/");
     assert_eq!(found, "");
     // Not a measurement: without the limit this would be the client's time-out, many seconds.

@@ -167,8 +167,9 @@ fn a_configuration_that_is_not_understood_is_named_by_its_place_and_left() {
     ] {
         let world = machine(Some(before));
         let (text, theirs) = (config(&world), seen(&world));
-        let run = log_in(&world, &server, "system", &[]).code(1);
-        run.says(&["config.json cannot be edited", place]);
+        log_in(&world, &server, "system", &[])
+            .code(1)
+            .says(&["config.json cannot be edited", place]);
         assert_eq!(config(&world), text, "{before}");
         assert_eq!(seen(&world), theirs, "{before}");
         assert!(!world.path("determinate/fh-netrc").exists(), "{before}");
@@ -187,8 +188,7 @@ fn a_configuration_that_is_generated_is_left_and_the_line_is_said() {
         &link,
     )
     .unwrap();
-    let run = log_in(&world, &server, "system", &[]).success();
-    run.says(&[
+    log_in(&world, &server, "system", &[]).success().says(&[
         "is generated from a configuration",
         "`authentication.additionalNetrcSources`",
         "fh-netrc",
@@ -234,8 +234,9 @@ fn what_a_secret_manager_writes_is_left_to_it() {
             };
             let conf = format!("netrc-file = {}\n", named.display());
             world.write("etc-nix/nix.conf", &conf);
-            let run = log_in(&world, &server, scope, &[]).success();
-            run.says(&[named.to_str().unwrap(), "`fh login --print`"]);
+            log_in(&world, &server, scope, &[])
+                .success()
+                .says(&[named.to_str().unwrap(), "`fh login --print`"]);
             assert!(!secret.parent().unwrap().exists(), "{scope} {what}");
             assert_eq!(named.is_symlink(), is_link, "{scope} {what}");
             // The rest is set up.

@@ -222,15 +222,8 @@ fn certificates_that_cannot_be_used_are_named_and_the_rest_is_looked_at() {
         .settings(move |settings| settings.tls = Some(tls))
         .start()
         .unwrap();
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--ca-file",
-        "certificate.pem",
-    ];
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--ca-file", "certificate.pem"]].concat();
     world.with_stdin(&login, server.admin_token()).success();
     let file = world.path("certificate.pem");
     let good = fs::read(&file).unwrap();
@@ -513,15 +506,8 @@ fn a_login_that_cannot_write_names_what_is_in_the_way() {
             ],
         ),
     ];
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--token-file",
-        "token",
-    ];
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--token-file", "token"]].concat();
     for (prepare, words) in cases {
         let world = World::new();
         world.write("token", server.admin_token());

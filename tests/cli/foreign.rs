@@ -1,12 +1,10 @@
 //! Logging in to servers of other kinds: FlakeHub, and attic.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
-use std::sync::Arc;
 
 use fh_testkit::assert_contains;
 
+use crate::answering::answering;
 use crate::world::{World, mode};
 
 const KEY: &str = "main:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
@@ -19,56 +17,21 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// `paths`: path → (needs the token, JSON). What else is asked for is not found.
     pub(crate) fn start(token: &str, paths: &[(&str, bool, &str)]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let paths: Arc<BTreeMap<String, (bool, String)>> = Arc::new(
-            paths
-                .iter()
-                .map(|(path, closed, json)| ((*path).to_owned(), (*closed, (*json).to_owned())))
-                .collect(),
-        );
-        let expected = format!("Bearer {token}");
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (paths, expected) = (Arc::clone(&paths), expected.clone());
-                std::thread::spawn(move || {
-                    let mut stream = stream.unwrap();
-                    let mut reader = BufReader::new(stream.try_clone().unwrap());
-                    let mut request = String::new();
-                    let mut authorized = false;
-                    loop {
-                        let mut line = String::new();
-                        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                            return;
-                        }
-                        if request.is_empty() {
-                            request.clone_from(&line);
-                        }
-                        if let Some((name, value)) = line.split_once(':')
-                            && name.eq_ignore_ascii_case("authorization")
-                        {
-                            authorized = value.trim() == expected;
-                        }
-                        if line == "\r\n" {
-                            break;
-                        }
-                    }
-                    let path = request.split(' ').nth(1).unwrap_or_default();
-                    let (status, body) = match paths.get(path) {
-                        None => (404, r#"{"code":404,"error":"NotFound","message":"no"}"#),
-                        Some((true, _)) if !authorized => (
-                            401,
-                            r#"{"code":401,"error":"Unauthorized","message":"no token"}"#,
-                        ),
-                        Some((_, json)) => (200, json.as_str()),
-                    };
-                    let _ = write!(
-                        stream,
-                        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                        body.len()
-                    );
-                });
-            }
+        let paths = paths
+            .iter()
+            .map(|(path, closed, json)| ((*path).to_owned(), (*closed, (*json).to_owned())));
+        let paths: BTreeMap<String, (bool, String)> = paths.collect();
+        let expected = token.to_owned();
+        let url = answering(move |asked| {
+            let (status, body) = match paths.get(&asked.path) {
+                None => (404, r#"{"code":404,"error":"NotFound","message":"no"}"#),
+                Some((true, _)) if asked.bearer != expected => (
+                    401,
+                    r#"{"code":401,"error":"Unauthorized","message":"no token"}"#,
+                ),
+                Some((_, json)) => (200, json.as_str()),
+            };
+            (status, "", body.to_owned())
         });
         Self { url }
     }
@@ -123,14 +86,8 @@ fn a_token_of_5000_characters_is_no_problem() {
     let attic = attic(&token);
     let world = World::new();
     let server = format!("{}/main", attic.url);
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        &server,
-        "--no-netrc",
-    ];
+    let login = ["login", "--scope", "user", "--server", &server];
+    let login = [&login[..], &["--no-netrc"]].concat();
     world.with_stdin(&login, &token).success();
     world.typed("status").success();
     // A netrc cannot carry it to every reader; nothing is written then.
@@ -183,7 +140,7 @@ fn flakehub_s_token_stands_where_the_existing_fh_looks_for_it() {
         "machine flakehub.com login flakehub password flakehub1_old\n",
     );
     let skip = "login --scope user --token-file token --skip-status";
-    world.typed(&skip).success();
+    world.typed(skip).success();
     let auth = world.config("flakehub/auth");
     assert_eq!(
         std::fs::read_to_string(&auth).unwrap(),

@@ -1,8 +1,7 @@
 //! Servers and files that mean harm: nothing hangs, nothing is written for a host that nobody agreed to.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
 use fh_testkit::{assert_contains, assert_lacks};
 
+use crate::answering::answering;
 use crate::foreign::Foreign;
 use crate::prompt::{on_a_terminal, rest};
 use crate::world::{Run, World};
@@ -35,7 +35,7 @@ enum Bad {
 impl Bad {
     const ALL: [Self; 4] = [Self::Pipe, Self::Device, Self::Directory, Self::Huge];
 
-    /// Puts it there.
+    /// Makes a file of this kind at the path.
     fn put(self, path: &Path) {
         let _ = std::fs::remove_file(path);
         let _ = std::fs::remove_dir(path);
@@ -145,8 +145,7 @@ fn a_file_that_is_none_is_named_and_not_waited_for() {
 
 #[test]
 fn a_lock_that_is_a_pipe_is_not_waited_for() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     for (name, arguments) in [
         (".setup.fh-lock", &["logout"][..]),
         (".config.toml.fh-lock", &["logout"][..]),
@@ -224,15 +223,8 @@ fn a_token_is_written_for_no_host_that_nobody_agreed_to() {
 #[test]
 fn on_a_terminal_the_host_is_asked_for() {
     let server = elsewhere("secret", "github.com");
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        &server.url,
-        "--token-file",
-        "token",
-    ];
+    let login = ["login", "--scope", "user", "--server", &server.url];
+    let login = [&login[..], &["--token-file", "token"]].concat();
     for (answer, agrees) in [("\r", false), ("n\r", false), ("y\r", true)] {
         let world = World::new();
         world.write("token", "secret");
@@ -253,11 +245,8 @@ fn on_a_terminal_the_host_is_asked_for() {
 
 /// Starts `fh` with a pipe as its stdin.
 fn started(world: &World, arguments: &[&str]) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .current_dir(world.path(""))
-        .args(arguments)
+    world
+        .process(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -325,28 +314,23 @@ fn a_pipe_that_a_shell_names_is_read_and_not_waited_for_in_silence() {
 #[test]
 fn a_command_says_that_it_waits_and_for_how_long_the_server_wants_it_to() {
     for (status, asked, said) in [
-        (503, "7200", "(the server asks to wait 2 h 0 min)"),
-        (429, "100000", "(the server asks to wait 27 h 46 min)"),
-        (503, "15", "Trying again in 1"),
+        (
+            503,
+            "Retry-After: 7200\r\n",
+            "(the server asks to wait 2 h 0 min)",
+        ),
+        (
+            429,
+            "Retry-After: 100000\r\n",
+            "(the server asks to wait 27 h 46 min)",
+        ),
+        (503, "Retry-After: 15\r\n", "Trying again in 1"),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let request = BufReader::new(stream.try_clone().unwrap()).lines();
-                let head = request.map_while(Result::ok);
-                head.take_while(|line| !line.is_empty()).for_each(drop);
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status} X\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\
-                     Connection: close\r\n\r\n"
-                );
-            }
-        });
         let mut world = World::new();
-        world.set("FH_SERVER", url);
-        world.set("FH_TOKEN", "fh1_abc");
+        world.acts_at(
+            answering(move |_| (status, asked, String::new())),
+            "fh1_abc",
+        );
         let mut child = started(&world, &["list", "flakes"]);
         let begin = std::time::Instant::now();
         drop(says(&mut child, &["Trying again in", said]));

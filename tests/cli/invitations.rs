@@ -11,10 +11,9 @@ fn scene<const N: usize>(people: [&str; N]) -> (TestServer, [World; N]) {
         .anyone_makes_organizations()
         .start()
         .unwrap();
-    let all = ["pull", "push", "mint", "admin"];
     let worlds = people.map(|name| {
         server.create_user(name).unwrap();
-        World::logged_in(&server, &server.token_for(name, &all).unwrap())
+        World::of(&server, name)
     });
     (server, worlds)
 }
@@ -203,8 +202,7 @@ fn what_is_followed_is_an_ordered_list() {
 fn an_organisation_for_somebody_else_is_made_without_oneself() {
     let server = TestServer::start().unwrap();
     server.create_user("ann").unwrap();
-    let all = ["pull", "push", "mint", "admin"];
-    let ann = World::logged_in(&server, &server.token_for("ann", &all).unwrap());
+    let ann = World::of(&server, "ann");
     let admin = World::logged_in(&server, server.admin_token());
     let told = transcript(
         &server,
@@ -244,8 +242,7 @@ fn an_organisation_for_somebody_else_is_made_without_oneself() {
 fn names_are_kept_and_keys_are_trusted() {
     let server = TestServer::start().unwrap();
     server.create_user("ann").unwrap();
-    let all = ["pull", "push", "mint", "admin"];
-    let ann = World::logged_in(&server, &server.token_for("ann", &all).unwrap());
+    let ann = World::of(&server, "ann");
     let admin = World::logged_in(&server, server.admin_token());
     let key = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
     let own = server.get("/.well-known/fh", None).unwrap().json().unwrap();

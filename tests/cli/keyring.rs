@@ -79,8 +79,7 @@ fn a_token_is_kept_in_a_real_keyring_and_goes_with_the_logout() {
 
 #[test]
 fn a_token_moves_between_file_and_keyring() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     world.write("token", server.admin_token());
     let script = format!(
         "{UNLOCKED}

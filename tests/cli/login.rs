@@ -13,15 +13,8 @@ fn the_first_login_sets_everything_up_and_the_second_changes_nothing() {
     let server = TestServer::start().unwrap();
     let world = World::new();
     world.write("token", server.admin_token());
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--token-file",
-        "token",
-    ];
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--token-file", "token"]].concat();
     let run = world.fh(&login).success();
     insta::assert_snapshot!(run.said(&server), @r"
     Logged in to [SERVER] as admin, until [DATE] (in 730 days).
@@ -355,14 +348,8 @@ fn what_a_daemon_would_ignore_is_not_written() {
         "nix",
         "#!/bin/sh\necho '{\"trusted\":false,\"url\":\"daemon\"}'\n",
     );
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--json",
-    ];
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--json"]].concat();
     let report = world
         .with_stdin(&login, server.admin_token())
         .success()

@@ -31,9 +31,11 @@ fn a_self_signed_certificate_is_named_once() {
     let with = |file: &'static str| [login.as_slice(), &["--ca-file", file]].concat();
 
     // What cannot be used changes nothing.
-    let run = world.with_stdin(&login, server.admin_token()).code(1);
-    run.says(&["it is self-signed", "fh login --ca-file FILE"]);
-    run.never_says(&["CaUsedAsEndEntity"]);
+    world
+        .with_stdin(&login, server.admin_token())
+        .code(1)
+        .says(&["it is self-signed", "fh login --ca-file FILE"])
+        .never_says(&["CaUsedAsEndEntity"]);
     world.write("no.pem", "no certificate");
     for (file, said) in [("nowhere.pem", "nowhere.pem"), ("no.pem", "PEM")] {
         world
@@ -69,8 +71,10 @@ fn a_self_signed_certificate_is_named_once() {
     world.typed("status").success();
     std::fs::remove_file(&file).unwrap();
     world.set("NIX_SSL_CERT_FILE", "");
-    let run = world.typed("list flakes").code(1);
-    run.says(&["certificate.pem", "fh login --ca-file FILE"]);
+    world
+        .typed("list flakes")
+        .code(1)
+        .says(&["certificate.pem", "fh login --ca-file FILE"]);
 }
 
 /// Certificates are for TLS: whoever names some does not mean a server without it.
@@ -85,19 +89,14 @@ fn a_file_of_certificates_means_tls() {
     let bare = server.url().trim_start_matches("https://");
     let plain = format!("http://{bare}");
     let login = |world: &World, address: &str| {
-        let login = [
-            "login",
-            "--scope",
-            "user",
-            "--ca-file",
-            "certificate.pem",
-            address,
-        ];
+        let login = ["login", "--scope", "user", "--ca-file"];
+        let login = [&login[..], &["certificate.pem", address]].concat();
         world.with_stdin(&login, server.admin_token())
     };
     // With a scheme it is what it says, and that cannot be meant.
-    let run = login(&world, &plain).code(2);
-    run.says(&["--ca-file names certificates for TLS", server.url()]);
+    login(&world, &plain)
+        .code(2)
+        .says(&["--ca-file names certificates for TLS", server.url()]);
     assert!(!world.config("fh/config.toml").exists());
     // Also where a server without TLS is known there, be it the default one.
     let known = format!("default-server = \"a\"\n[servers.a]\nurl = \"{plain}\"\n");

@@ -124,7 +124,7 @@ fn what_is_not_an_organisation_there_is_refused_and_nothing_is_changed() {
     log_in(&world, &server, &["--organizations", ""]).code(2);
     log_in(&world, &server, &["--root", "--org", "acme"]).code(2);
     let flakehub = "login --server flakehub --offline --org acme";
-    world.given(&flakehub, "flakehub1_x").code(2);
+    world.given(flakehub, "flakehub1_x").code(2);
 }
 
 #[test]

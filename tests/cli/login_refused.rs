@@ -1,8 +1,7 @@
 //! `fh login` that fails: each reason has its own words, and nothing was written.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
 use std::time::Duration;
 
 use fh_testkit::assert_contains;
@@ -10,6 +9,7 @@ use fh_testkit::server::TestServer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::answering::answering;
 use crate::world::{Run, World};
 
 /// Fails to log in, with the token on stdin, and shows that nothing has changed.
@@ -72,8 +72,7 @@ fn a_token_that_expired() {
 
 #[test]
 fn a_token_that_was_revoked() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     let made = world.json("token create");
     let id = made["info"]["id"].as_str().unwrap();
     world.fh(&["token", "revoke", "--yes", id]).success();
@@ -112,17 +111,7 @@ fn a_server_that_is_not_there() {
 #[test]
 fn something_else_that_answers() {
     let server = TestServer::start().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(
-                b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope",
-            );
-        }
-    });
+    let address = answering(|_| (404, "", "nope".to_owned()));
     let run = refused(&World::new(), &address, server.admin_token());
     let said = run.said(&server).replace(&address, "[OTHER]");
     insta::assert_snapshot!(said, @r"
@@ -241,10 +230,8 @@ fn without_a_server_flakehub_is_meant() {
 fn control_c_ends_the_wait_for_a_token() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["login", "--scope", "user", "--server", server.url(), "-vv"])
+    let mut child = world
+        .process(&["login", "--scope", "user", "--server", server.url(), "-vv"])
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -282,7 +269,7 @@ fn offline_only_what_can_be_a_token_of_the_server_is_taken() {
     };
     let offline = |token: &str| {
         let words = "login --scope user --yes --offline --token-stdin";
-        world.given(&words, token)
+        world.given(words, token)
     };
     let before = world.everything();
     for bad in [

@@ -60,8 +60,7 @@ fn a_logout_takes_back_a_login_byte_for_byte() {
 
 #[test]
 fn what_was_changed_since_stays() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     let netrc = world.read("nix/netrc");
     world.write(
         ".config/nix/netrc",
@@ -123,8 +122,7 @@ fn servers_that_share_a_host_and_files_go_one_after_the_other() {
 
 #[test]
 fn flakehub_is_chosen_without_a_login() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     // Also where no other server is known.
     for world in [World::new(), world] {
         let list = || world.json("server list");

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use expectrl::Expect as _;
+use fh_testkit::rows;
 use fh_testkit::server::TestServer;
 use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::json;
@@ -14,8 +15,7 @@ use crate::world::World;
 
 #[test]
 fn an_empty_list_is_a_list() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     assert_eq!(world.typed("list flakes --json").success().stdout, "[]\n");
     assert_eq!(
         world.typed("list flakes").success().stdout,
@@ -70,11 +70,8 @@ fn owner_and_limit_narrow_the_list() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let world = World::new();
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["completion", "bash"])
-        .stdin(Stdio::null())
+    let mut child = world
+        .process(&["completion", "bash"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -92,11 +89,8 @@ fn a_full_disk_is_a_failure() {
         return;
     };
     let world = World::new();
-    let output = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["completion", "bash"])
-        .stdin(Stdio::null())
+    let output = world
+        .process(&["completion", "bash"])
         .stdout(full)
         .output()
         .unwrap();
@@ -111,35 +105,27 @@ fn a_failure_is_one_object_for_programs() {
     let server = TestServer::start().unwrap();
     server.create_flake("acme/app", "private").unwrap();
     let mut world = World::logged_in(&server, server.admin_token());
-    for (command, status, code, error) in [
-        ("flake show acme/absent --json", 1, 404, "not_found"),
-        ("org show absent --json", 1, 404, "not_found"),
-        ("flake create acme/app --json", 1, 409, "conflict"),
-        ("push acme/absent .#x --json", 1, 404, "not_found"),
-        (
-            "grant add acme/app nobody read --json",
-            1,
-            422,
-            "invalid_content",
-        ),
-        ("flake delete acme/app --json", 2, 0, "usage"),
-        ("flake show --json", 2, 0, "usage"),
-        ("token revoke nonsense --json", 2, 0, "usage"),
-        ("push /nix/store/x acme/app --json", 2, 0, "usage"),
-        (
-            "list flakes --json --server http://127.0.0.1:9",
-            1,
-            0,
-            "unreachable",
-        ),
-        ("login --json --token-file absent", 1, 0, "failed"),
-    ] {
-        let run = world.typed(command).code(status);
+    for [command, status, code, error] in rows(
+        "
+        flake show acme/absent --json         | 1 | 404 | not_found
+        org show absent --json                | 1 | 404 | not_found
+        flake create acme/app --json          | 1 | 409 | conflict
+        push acme/absent .#x --json           | 1 | 404 | not_found
+        grant add acme/app nobody read --json | 1 | 422 | invalid_content
+        flake delete acme/app --json          | 2 | 0   | usage
+        flake show --json                     | 2 | 0   | usage
+        token revoke nonsense --json          | 2 | 0   | usage
+        push /nix/store/x acme/app --json     | 2 | 0   | usage
+        list flakes --json --server http://127.0.0.1:9 | 1 | 0 | unreachable
+        login --json --token-file absent      | 1 | 0   | failed
+        ",
+    ) {
+        let run = world.typed(command).code(status.parse().unwrap());
         let told: serde_json::Value = serde_json::from_str(&run.stdout)
             .unwrap_or_else(|problem| panic!("{command}: {problem}: {:?}", run.stdout));
         assert_eq!(
             (&told["code"], &told["error"]),
-            (&json!(code), &json!(error)),
+            (&json!(code.parse::<u64>().unwrap()), &json!(error)),
             "{command}"
         );
         assert!(
@@ -161,71 +147,39 @@ fn a_failure_is_one_object_for_programs() {
 /// A company whose names and descriptions are as long as real ones.
 fn company(server: &TestServer) -> World {
     let world = World::logged_in(server, server.admin_token());
-    let run = |words: &[&str]| {
-        world.fh(words).success();
-    };
     let flake = "engineering/application-server";
     let says = "What our customers run on their machines, with everything that it is made of";
-    run(&["org", "create", "engineering"]);
-    run(&["flake", "create", flake, "--description", says]);
-    run(&[
-        "flake",
-        "create",
-        "engineering/docs",
-        "--visibility",
-        "unlisted",
-    ]);
+    world.typed("org create engineering").success();
+    world
+        .fh(&["flake", "create", flake, "--description", says])
+        .success();
     for user in ["alexandra-meier", "bartholomew"] {
-        run(&["user", "create", user]);
-        run(&["member", "set", "engineering", user]);
-        run(&["grant", "add", flake, user, "write"]);
+        world.run_all(&[
+            &format!("user create {user}"),
+            &format!("member set engineering {user}"),
+            &format!("grant add {flake} {user} write"),
+        ]);
     }
-    run(&["service-account", "create", "engineering/release-builder"]);
-    run(&["team", "create", "engineering/release-managers"]);
-    run(&[
-        "trust",
-        "add",
-        "github",
-        "--repository",
-        "engineering/application-server",
-        "--ref",
-        "main",
-        "--flake",
-        flake,
-        "--role",
-        "write",
-        "--name",
-        "application-server",
-        "--builder",
+    let policy = format!("--repository {flake} --ref main --flake {flake} --role write --builder");
+    world.run_all(&[
+        "flake create engineering/docs --visibility unlisted",
+        "service-account create engineering/release-builder",
+        "team create engineering/release-managers",
+        &format!("trust add github {policy} --name application-server"),
     ]);
+    let flakes = format!("--flake {flake} --flake engineering/docs");
     for (user, more) in [
-        ("alexandra-meier", &["--network", "10.0.0.0/8"][..]),
-        (
-            "bartholomew",
-            &["--flake", flake, "--flake", "engineering/docs"],
-        ),
+        ("alexandra-meier", "--network 10.0.0.0/8"),
+        ("bartholomew", &flakes),
         (
             "admin",
-            &[
-                "--permission",
-                "read",
-                "--permission",
-                "write",
-                "--permission",
-                "mint",
-            ],
+            "--permission read --permission write --permission mint",
         ),
     ] {
         let description = format!("the laptop of {user} in the office of the second floor");
-        let words = [
-            "token",
-            "create",
-            "--user",
-            user,
-            "--description",
-            &description,
-        ];
-        run(&[&words[..], more].concat());
+        let line = format!("token create --user {user} {more} --description");
+        let words: Vec<&str> = line.split(' ').chain([description.as_str()]).collect();
+        world.fh(&words).success();
     }
     world
 }

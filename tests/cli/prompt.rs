@@ -41,6 +41,14 @@ pub(crate) fn on_a_terminal_of(columns: u16, world: &World, arguments: &[&str]) 
     session
 }
 
+/// Somebody who logs in with these options, and has been asked for the token.
+fn asked_for_the_token(world: &World, server: &TestServer, more: &[&str]) -> OsSession {
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let mut session = on_a_terminal(world, &[&login[..], more].concat());
+    session.expect("it is not shown").unwrap();
+    session
+}
+
 /// What is still to come, up to the end.
 pub(crate) fn rest(session: &mut OsSession) -> String {
     let captured = session.expect(Eof).unwrap();
@@ -51,11 +59,7 @@ pub(crate) fn rest(session: &mut OsSession) -> String {
 fn a_token_of_any_length_is_taken_and_not_shown() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(
-        &world,
-        &["login", "--scope", "user", "--server", server.url()],
-    );
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &[]);
     // Longer than a line that a terminal takes in line mode: blanks around a token do not count.
     let padding = " ".repeat(6000);
     session
@@ -73,11 +77,7 @@ fn a_token_of_any_length_is_taken_and_not_shown() {
 fn control_c_leaves_everything_as_it_was() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(
-        &world,
-        &["login", "--scope", "user", "--server", server.url()],
-    );
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &[]);
     assert!(!session.get_process().get_echo().unwrap());
     session.send("fh1_half").unwrap();
     session.send(ControlCode::EndOfText).unwrap();
@@ -94,11 +94,7 @@ fn control_c_leaves_everything_as_it_was() {
 fn sigterm_leaves_the_terminal_and_the_files_as_they_were() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(
-        &world,
-        &["login", "--scope", "user", "--server", server.url()],
-    );
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &[]);
     assert!(!session.get_process().get_echo().unwrap());
     session.send("fh1_half").unwrap();
     // What has not arrived yet would be typed after the end.
@@ -122,9 +118,7 @@ fn all_changes_are_shown_without_secrets_and_asked_for() {
         ".config/nix/netrc",
         "machine a.org login me password hunter2\n",
     );
-    let login = ["login", "--scope", "user", "--server", server.url()];
-    let mut session = on_a_terminal(&world, &login);
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &[]);
     session.send(format!("{}\r", server.admin_token())).unwrap();
     let until_asked = |session: &mut OsSession| {
         let shown = session.expect("Make these changes?").unwrap();
@@ -146,31 +140,22 @@ fn all_changes_are_shown_without_secrets_and_asked_for() {
         "+url = ",
     ];
     let shown = until_asked(&mut session);
-    for part in summary {
-        assert_contains(&shown, &[part]);
-    }
-    for line in diff {
-        assert_lacks(&shown, &[line]);
-    }
+    assert_contains(&shown, &summary);
+    assert_lacks(&shown, &diff);
     // The whole of it, for who wants to see it, and asked again.
     session.send("d\r").unwrap();
     let shown = until_asked(&mut session);
-    for line in diff {
-        assert_contains(&shown, &[line]);
-    }
+    assert_contains(&shown, &diff);
     session.send("no\r").unwrap();
     let said = rest(&mut session);
     assert_contains(&said, &["Nothing was changed."]);
     assert!(!world.config("fh").exists());
 
     // With `--diff` it is shown at once. Ctrl-C is another way to say no.
-    let mut session = on_a_terminal(&world, &[&login[..], &["--diff"]].concat());
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &["--diff"]);
     session.send(format!("{}\r", server.admin_token())).unwrap();
     let shown = until_asked(&mut session);
-    for line in diff {
-        assert_contains(&shown, &[line]);
-    }
+    assert_contains(&shown, &diff);
     assert_lacks(&shown, &[summary[0]]);
     session.send(ControlCode::EndOfText).unwrap();
     let said = rest(&mut session);
@@ -178,8 +163,7 @@ fn all_changes_are_shown_without_secrets_and_asked_for() {
     assert!(!world.config("fh").exists());
 
     // With `--yes` nobody is asked.
-    let mut session = on_a_terminal(&world, &[&login[..], &["--yes"]].concat());
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &["--yes"]);
     session.send(format!("{}\r", server.admin_token())).unwrap();
     session.expect("Logged in to").unwrap();
 }

@@ -10,9 +10,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
 
-/// The permissions of somebody who manages.
-const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];
-
 const ACME: &str = r#"
 users = ["alice", "bob"]
 
@@ -174,8 +171,7 @@ fn nothing_is_removed_unless_it_is_said_and_confirmed() {
 
 #[test]
 fn what_is_wrong_is_told_all_at_once_and_nothing_is_done() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     world.write(
         "acme.toml",
         "[org.acme.members]\nadmni = \"owner\"\n[org.acme.flakes.app]\ngrants = { carol = \"read\", \"team:x\" = \
@@ -220,8 +216,7 @@ fn what_is_wrong_is_told_all_at_once_and_nothing_is_done() {
 
 #[test]
 fn standard_input_is_read_and_what_is_no_file_is_refused() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     let text = "[org.acme.flakes.app]\n[org.acme.flakes.web]\n";
     let dry = world.with_stdin(&["provision", "-", "--dry-run"], text);
     assert!(dry.success().stdout.contains("+ flake acme/web: private\n"));
@@ -250,10 +245,8 @@ fn standard_input_is_read_and_what_is_no_file_is_refused() {
     ] {
         world.fh(&["provision", file]).code(1).says(&[told]);
     }
-    let run = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["provision", "-"])
+    let run = world
+        .process(&["provision", "-"])
         .stdin(File::open(world.path("large.toml")).unwrap())
         .output()
         .unwrap();
@@ -285,18 +278,12 @@ fn stopped(
         false => Verdict::Pass,
     };
     let proxy = Proxy::requests(address, judge).unwrap();
-    let mut world = World::new();
-    world.set("FH_SERVER", proxy.url());
-    world.set("FH_TOKEN", server.admin_token());
+    let world = World::at(proxy.url(), server.admin_token());
     world.write("acme.toml", STEPS);
     let mut words = vec!["provision", "acme.toml"];
     words.extend(json.then_some("--json"));
-    let child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .current_dir(world.path(""))
-        .args(words)
-        .stdin(Stdio::null())
+    let child = world
+        .process(&words)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -388,7 +375,7 @@ fn a_refusal_in_the_middle_is_known_not_to_be_done() {
         .unwrap();
     let [ann, bob] = ["ann", "bob"].map(|name| {
         server.create_user(name).unwrap();
-        World::logged_in(&server, &server.token_for(name, &ALL).unwrap())
+        World::of(&server, name)
     });
     told(&bob, &server, "org create hidden", 0);
     ann.write(
@@ -427,7 +414,7 @@ fn who_has_to_accept_first_joins_the_team_in_a_later_run() {
         .unwrap();
     let [ann, bob] = ["ann", "bob"].map(|name| {
         server.create_user(name).unwrap();
-        World::logged_in(&server, &server.token_for(name, &ALL).unwrap())
+        World::of(&server, name)
     });
     ann.write(
         "acme.toml",
@@ -497,8 +484,7 @@ fn who_has_to_accept_first_joins_the_team_in_a_later_run() {
 /// What has another name by now is not made anew, and not removed under that name.
 #[test]
 fn a_former_name_in_a_file_is_told_and_changes_nothing() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     server.create_user("alice").unwrap();
     let text = "[org.acme]\nservice-accounts = [\"fleet\"]\n[org.acme.members]\nadmin = \"owner\"\n\
                 alice = \"member\"\n[org.acme.flakes.app]\ngrants = { fleet = \"read\" }\n";
@@ -547,7 +533,7 @@ fn lowering_ones_own_role_is_said_and_confirmed() {
     let server = TestServer::start().unwrap();
     let admin = World::logged_in(&server, server.admin_token());
     server.create_user("ann").unwrap();
-    let ann = World::logged_in(&server, &server.token_for("ann", &ALL).unwrap());
+    let ann = World::of(&server, "ann");
     admin.write(
         "acme.toml",
         "[org.acme.members]\nann = \"member\"\n[org.acme.grants]\nann = \"admin\"\n[org.acme.flakes.app]\n\

@@ -1,16 +1,12 @@
 //! `fh push`, with a store of our own and a `nix` that knows its paths.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use fh_nix::{Hasher, PathInfo, SecretKey, StoreDir, StorePath};
 use fh_testkit::server::TestServer;
 use fh_testkit::{assert_contains, assert_lacks};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -360,11 +356,10 @@ fn a_push_whose_time_is_over_says_so() {
     let push = ["push", "acme/app", &app, "--store", root, "--timeout", "1s"];
     // It takes connections and never answers.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    world.set(
-        "FH_SERVER",
+    world.acts_at(
         format!("http://{}", listener.local_addr().unwrap()),
+        "fh1_x",
     );
-    world.set("FH_TOKEN", "fh1_x");
     let mut said = world.fh(&push).code(124).said(&server);
     // By itself, so that it dies with the shell that it replaces.
     world.program("nix", "#!/bin/sh\nexec /bin/sleep 60\n");
@@ -399,8 +394,7 @@ fn a_push_that_is_refused_is_refused_before_anything_is_built() {
         ),
     );
     let told = |flake: &str, token: &str, world: &mut World| {
-        world.set("FH_SERVER", server.url());
-        world.set("FH_TOKEN", token);
+        world.acts_at(server.url(), token);
         let build = world.fh(&["push", flake, ".#slow"]).code(1).stderr;
         let watch = ["push", flake, "--watch-exec", "--", "nix", "build"];
         let watched = world.fh(&watch).code(1).stderr;
@@ -421,8 +415,7 @@ fn a_push_that_is_refused_is_refused_before_anything_is_built() {
         assert!(told.contains(reason), "{flake} {reason}: {told}");
     }
     // A server that cannot be reached may be there when something is built.
-    world.set("FH_SERVER", "http://127.0.0.1:9");
-    world.set("FH_TOKEN", server.admin_token());
+    world.acts_at("http://127.0.0.1:9", server.admin_token());
     let watch = ["push", "acme/app", "--watch-exec", "--", "nix", "build"];
     let told = world.fh(&watch).code(1).stderr;
     assert!(started.exists(), "{told}");
@@ -452,9 +445,7 @@ fn each_failure_has_its_own_words() {
         .fh(&["push", "acme/app", &app, "--server", server.url()])
         .code(1);
     said.push_str(&run.said(&server));
-    let mut reader_world = World::new();
-    reader_world.set("FH_TOKEN", reader);
-    reader_world.set("FH_SERVER", server.url());
+    let reader_world = World::at(server.url(), reader);
     store.install(&reader_world);
     let run = reader_world
         .fh(&["push", "acme/app", &app, "--store", root])
@@ -495,67 +486,4 @@ fn each_failure_has_its_own_words() {
     Hint: Install Nix, or put it in the PATH.
     "#);
     assert_eq!(pushed(&server), 0);
-}
-
-#[test]
-fn control_c_says_whether_something_was_sent() {
-    let server = TestServer::start().unwrap();
-    let (mut world, store, app) = three_paths(&server);
-    // A server that takes requests and never answers.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    world.set(
-        "FH_SERVER",
-        format!("http://{}", listener.local_addr().unwrap()),
-    );
-    world.set("FH_TOKEN", "fh1_x");
-    let root = store.root.to_str().unwrap().to_owned();
-    let interrupted = |world: &World, signal, code, wait: &dyn Fn(&mut dyn std::io::BufRead)| {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-            .env_clear()
-            .envs(world.variables())
-            .args(["push", "acme/app", &app, "--store", &root, "-vv"])
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        wait(&mut stderr);
-        let pid = Pid::from_child(&child);
-        kill_process(pid, signal).unwrap();
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(code), "{said}");
-        said
-    };
-    let said = interrupted(&world, Signal::INT, 130, &|_| {
-        let (stream, _) = listener.accept().unwrap();
-        let mut first = String::new();
-        BufReader::new(&stream).read_line(&mut first).unwrap();
-        assert!(
-            first.starts_with("POST /api/v1/flakes/acme/app/pushes"),
-            "{first}"
-        );
-        // Kept open: a closed connection would be an answer.
-        std::mem::forget(stream);
-    });
-    assert_contains(&said, &["the push continues from there"]);
-
-    // By the time that `nix` runs, Ctrl-C is listened for.
-    let started = world.path("started");
-    world.program(
-        "nix",
-        &format!(
-            "#!/bin/sh\n: > '{}'\nwhile :; do read -r _ < /dev/zero; done\n",
-            started.display()
-        ),
-    );
-    // What CI sends to a job that is called off.
-    let said = interrupted(&world, Signal::TERM, 143, &|_| {
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !started.exists() {
-            assert!(Instant::now() < patience, "nix was not started");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    });
-    assert_contains(&said, &["Nothing was sent."]);
 }

@@ -1,7 +1,6 @@
 //! `fh push` at its limits: memory on a slow line, Ctrl-C on a terminal, and what is seen of a line that stalls.
 
 use std::fs;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use expectrl::{ControlCode, Expect as _};
@@ -42,14 +41,10 @@ fn memory_is_bounded_while_a_line_is_slow() {
     let address = server.url().trim_start_matches("http://").parse().unwrap();
     // 240 MiB that stay as large, over a line that is slower than they are made ready.
     let line = Proxy::start(address, |_| Plan::throttled(16 << 20)).unwrap();
-    world.set("FH_SERVER", line.url());
-    world.set("FH_TOKEN", server.admin_token());
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["push", "acme/app", &app, "--jobs", "4", "--store"])
+    world.acts_at(line.url(), server.admin_token());
+    let mut child = world
+        .process(&["push", "acme/app", &app, "--jobs", "4", "--store"])
         .arg(&store.root)
-        .stdin(Stdio::null())
         .spawn()
         .unwrap();
     let status = format!("/proc/{}/status", child.id());
@@ -107,8 +102,7 @@ fn where_a_proxy_takes_no_body_so_large_the_push_says_what_to_set_there() {
         }
     });
     let proxy = proxy.unwrap();
-    world.set("FH_SERVER", proxy.url());
-    world.set("FH_TOKEN", server.admin_token());
+    world.acts_at(proxy.url(), server.admin_token());
     let root = store.root().to_str().unwrap();
     let push = ["push", "acme/app", &app, "--store", root];
     let said = world.fh(&push).code(1).stderr;
@@ -153,8 +147,7 @@ fn stalling(server: &TestServer, stall: Duration) -> (World, Proxy, [String; 2])
         to_client: Line::CLEAR,
     };
     let line = Proxy::start(address, move |_| plan).unwrap();
-    world.set("FH_SERVER", line.url());
-    world.set("FH_TOKEN", server.admin_token());
+    world.acts_at(line.url(), server.admin_token());
     let root = store.root().to_str().unwrap().to_owned();
     (world, line, [large, root])
 }

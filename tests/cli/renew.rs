@@ -34,10 +34,6 @@ fn made_earlier(server: &mut TestServer, token: &str, days: u64) {
     server.restart().unwrap();
 }
 
-fn log_in(world: &World, server: &TestServer, token: &str) {
-    world.log_in_as(&server, token);
-}
-
 /// The stored token and the file that it is in.
 fn stored(world: &World) -> (PathBuf, String) {
     let mut files = fs::read_dir(world.config("fh/tokens")).unwrap();
@@ -83,7 +79,7 @@ fn the_store_and_every_netrc_of_the_login_follow() {
     let conf = conf.replace(own.to_str().unwrap(), other.to_str().unwrap());
     world.write(".config/nix/nix.conf", &conf);
     fs::write(&other, "machine else.org login me password mine\n").unwrap();
-    log_in(&world, &server, &former);
+    world.log_in_as(&server, &former);
     let before = contents(&world);
     assert_eq!(days_left(&world), 3);
 
@@ -429,7 +425,7 @@ fn a_push_tells_of_the_end_when_it_is_done() {
     let push = ["push", "acme/app", &app, "--store", &root];
     let ends = "Warning: this login ends in 3 days; `fh token renew` makes it last longer\n";
     for (user, days, told) in [("ann", 3, true), ("ann", 30, false), ("robot", 3, true)] {
-        log_in(&world, &server, &token_of(&server, user, days));
+        world.log_in_as(&server, &token_of(&server, user, days));
         let run = world.fh(&push).success();
         assert_eq!(
             run.stderr.ends_with(ends),

@@ -189,16 +189,8 @@ fn without_a_network_a_machine_is_set_up_as_far_as_it_goes() {
     let world = World::new();
     world.write("token", &token);
     let url = server.url().to_owned();
-    let offline = [
-        "login",
-        "--server",
-        &url,
-        "--token-file",
-        "token",
-        "--scope",
-        "system",
-        "--offline",
-    ];
+    let offline = ["login", "--server", &url, "--token-file", "token"];
+    let offline = [&offline[..], &["--scope", "system", "--offline"]].concat();
     server.stop().unwrap();
     // The keys are not known yet.
     world.fh(&offline).code(2);

@@ -1,16 +1,14 @@
 //! `fh status`: 'logged out' and 'cannot tell' are two things.
 
-use std::net::TcpListener;
-
 use fh_testkit::server::TestServer;
 use serde_json::json;
 
+use crate::answering::answering;
 use crate::world::World;
 
 #[test]
 fn who_until_when_and_what() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     let run = world.typed("status").success();
     insta::assert_snapshot!(run.printed(&server), @r"
     Server:     [SERVER]
@@ -88,22 +86,11 @@ fn a_server_that_is_not_there_cannot_tell() {
 
 #[test]
 fn something_else_at_that_address_cannot_tell() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            use std::io::{Read as _, Write as _};
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(
-                b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\nConnection: close\r\n\r\n<html>hello</html>",
-            );
-        }
-    });
+    let address = answering(|_| (200, "", "<html>hello</html>".to_owned()));
     let mut world = World::new();
     world.set("FH_TOKEN", "fh1_x");
     world
-        .fh(&["status", "--server", &format!("http://{address}")])
+        .typed(format!("status --server {address}"))
         .code(4)
         .says(&["cannot find out"]);
 }

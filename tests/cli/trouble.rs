@@ -93,13 +93,9 @@ fn killed_at_random(times: u32) {
         world.write(".config/nix/nix.conf", conf);
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(world.config("nix/netrc"), permissions).unwrap();
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-            .env_clear()
-            .envs(world.variables())
-            .current_dir(world.path(""))
-            .args(login)
+        let mut child = world
+            .process(&login)
             .args(["--token-file", "token"])
-            .stdin(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
@@ -241,12 +237,9 @@ fn nobody_waits_for_ever_for_a_login_that_hangs() {
     world.write("token", server.admin_token());
     // An empty pipe that stays open, as some CI systems give it to every job.
     let begin = Instant::now();
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
+    let mut child = world
+        .process(&["login", "--scope", "user", "--server", server.url()])
         .env("FH_TOKEN_FILE", world.path("token"))
-        .current_dir(world.path(""))
-        .args(["login", "--scope", "user", "--server", server.url()])
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

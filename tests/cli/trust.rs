@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use expectrl::Expect as _;
+use fh_testkit::rows;
 use fh_testkit::server::TestServer;
 use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn company_at(server: TestServer) -> (TestServer, World) {
 /// What `fh trust add` does with these words, on all flakes of the company.
 fn add(world: &World, words: &str, more: &[&str]) -> Run {
     let mut command = vec!["trust", "add"];
-    command.extend(words.split(' '));
+    command.extend(words.split_whitespace());
     command.extend(["--flake", "acme/*"]);
     command.extend(more);
     world.fh(&command)
@@ -158,77 +159,32 @@ fn two_policies_get_two_names_whoever_vouches() {
     let (_server, world) = company_at(builder.start().unwrap());
     world.write("keys.json", KEYS);
     let mut names = BTreeSet::new();
-    for (first, second) in [
-        (
-            "github --repository acme/app --ref main",
-            "github --repository acme/app --environment staging",
-        ),
-        (
-            "github --repository acme/tool --workflow ci.yml",
-            "github --repository acme/tool --workflow release.yml",
-        ),
-        (
-            "github --repository acme/lib",
-            "github --repository acme/lib --host github.acme.example",
-        ),
-        ("github --repository a-b/c", "github --repository a/b-c"),
-        (
-            "gitlab --project acme/app --ref main",
-            "gitlab --project acme/app --unprotected",
-        ),
-        (
-            "gitlab --project acme/lib",
-            "gitlab --project acme/lib --host gitlab.acme.example",
-        ),
-        ("gitlab --project acme/sub", "gitlab --group acme/sub"),
-        (
-            "buildkite --organization acme --pipeline app",
-            "buildkite --organization other --pipeline app",
-        ),
-        (
-            "buildkite --organization acme --pipeline lib --branch main",
-            "buildkite --organization acme --pipeline lib --step deploy",
-        ),
-        (
-            "circleci --organization-id 0f --project-id 1e --ref main",
-            "circleci --organization-id 0f --project-id 1e --ref dev",
-        ),
-        (
-            "circleci --organization-id 0f --project-id 2e",
-            "circleci --organization-id 1f --project-id 2e",
-        ),
-        (
-            "semaphore --organization acme --project-id p1",
-            "semaphore --organization acme --project-id p2",
-        ),
-        ("gcp --email ci@a", "gcp --email ci.a@"),
-        (
-            "kubernetes --issuer https://one.example --namespace ci --service-account b --jwks keys.json",
-            "kubernetes --issuer https://two.example --namespace ci --service-account b --jwks keys.json",
-        ),
-        (
-            "kubernetes --issuer https://k8s.example --namespace x-y --service-account z",
-            "kubernetes --issuer https://k8s.example --namespace x --service-account y-z",
-        ),
-        (
-            "aws --account 111111111111 --role-name builder",
-            "aws --account 222222222222 --role-name builder",
-        ),
-        (
-            "aws --account 333333333333 --session one",
-            "aws --account 333333333333 --session two",
-        ),
-        (
-            "oidc --issuer https://id.example --claim team=infra",
-            "oidc --issuer https://id.example --claim team=web",
-        ),
-        (
-            "oidc --issuer https://id.example --subject builder",
-            "oidc --issuer https://other.example --subject builder",
-        ),
-    ] {
-        let made = [first, second].map(|words| add(&world, words, &["--json"]).success().json());
-        for (words, made) in [first, second].iter().zip(&made) {
+    for [both, first, second] in rows(
+        "
+        github --repository acme/app                         | --ref main              | --environment staging
+        github --repository acme/tool                        | --workflow ci.yml       | --workflow release.yml
+        github --repository acme/lib                         |                         | --host github.acme.example
+        github --repository                                  | a-b/c                   | a/b-c
+        gitlab --project acme/app                            | --ref main              | --unprotected
+        gitlab --project acme/lib                            |                         | --host gitlab.acme.example
+        gitlab                                               | --project acme/sub      | --group acme/sub
+        buildkite --pipeline app --organization              | acme                    | other
+        buildkite --organization acme --pipeline lib         | --branch main           | --step deploy
+        circleci --organization-id 0f --project-id 1e --ref  | main                    | dev
+        circleci --project-id 2e --organization-id           | 0f                      | 1f
+        semaphore --organization acme --project-id           | p1                      | p2
+        gcp --email                                          | ci@a                    | ci.a@
+        kubernetes --namespace ci --service-account b --jwks keys.json --issuer | https://one.example     | https://two.example
+        kubernetes --issuer https://k8s.example --namespace  | x-y --service-account z | x --service-account y-z
+        aws --role-name builder --account                    | 111111111111            | 222222222222
+        aws --account 333333333333 --session                 | one                     | two
+        oidc --issuer https://id.example --claim             | team=infra              | team=web
+        oidc --subject builder --issuer                      | https://id.example      | https://other.example
+        ",
+    ) {
+        let [first, second] = [first, second].map(|of_one| format!("{both} {of_one}"));
+        let made = [&first, &second].map(|words| add(&world, words, &["--json"]).success().json());
+        for (words, made) in [&first, &second].into_iter().zip(&made) {
             let name = made["name"].as_str().unwrap();
             assert!(name.len() <= 64, "{words}: {name}");
             assert!(names.insert(name.to_owned()), "{words}: {name} is taken");
@@ -288,8 +244,12 @@ fn a_policy_of_other_content_stays_and_the_difference_is_told() {
         (other, &[][..], "Issuer: "),
         (other, &["--json"][..], "Provider: "),
     ] {
-        let run = add(&world, words, more).code(1);
-        run.says(&[difference, "exists already", "--replace", "--name"]);
+        add(&world, words, more).code(1).says(&[
+            difference,
+            "exists already",
+            "--replace",
+            "--name",
+        ]);
         assert_eq!(policies(&world), before, "{words} {more:?}");
     }
     // Keys that were given are known to the server alone.

@@ -1,8 +1,6 @@
 //! The identity of a CI job: without a login, with `fh login --workload`, and kept fresh.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,6 +10,7 @@ use data_encoding::BASE64URL_NOPAD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::answering::{Asked, answering};
 use crate::push::Store;
 use crate::world::World;
 
@@ -43,7 +42,7 @@ fn claims(token: &str) -> Value {
 /// GitHub and an fh server in one: the first gives JWTs, the second exchanges them.
 struct Scene {
     url: String,
-    /// `METHOD path bearer`.
+    /// A line for each request: its method, its path and its token.
     heard: Arc<Mutex<Vec<String>>>,
     exchanges: Arc<AtomicUsize>,
 }
@@ -59,48 +58,43 @@ impl Scene {
         life: impl Fn(usize) -> u64 + Send + Sync + 'static,
         refuses: impl Fn(usize) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let exchanges: Arc<AtomicUsize> = Arc::default();
-        let (refuses, life) = (Arc::new(refuses), Arc::new(life));
-        let scene = Self {
-            url: url.clone(),
-            heard: heard.clone(),
-            exchanges: exchanges.clone(),
-        };
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (url, heard) = (url.clone(), heard.clone());
-                let (exchanges, refuses) = (exchanges.clone(), refuses.clone());
-                let life = life.clone();
-                std::thread::spawn(move || {
-                    let mut stream = stream.unwrap();
-                    let Some((path, bearer)) = read_request(&stream, &heard) else {
-                        return;
-                    };
-                    let (status, body) = match path.split('?').next().unwrap_or_default() {
-                        "/oauth/token" => {
-                            let number = exchanges.fetch_add(1, Ordering::SeqCst);
-                            if refuses(number) {
-                                let error = json!({ "error": "invalid_grant", "error_description": "no trust policy fits" });
-                                (400, error)
-                            } else {
-                                (200, exchanged(number, life(number)))
-                            }
-                        }
-                        path => answer(path, &bearer, &url),
-                    };
-                    let body = body.to_string();
-                    let length = body.len();
-                    let _ = write!(
-                        stream,
-                        "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-                    );
-                });
-            }
+        let (hears, counts) = (heard.clone(), exchanges.clone());
+        let url = answering(move |asked| {
+            let Asked {
+                method,
+                path,
+                bearer,
+                url,
+            } = asked;
+            hears
+                .lock()
+                .unwrap()
+                .push(format!("{method} {path} {bearer}"));
+            let (status, body) = match path.split('?').next().unwrap_or_default() {
+                "/oauth/token" => {
+                    let number = counts.fetch_add(1, Ordering::SeqCst);
+                    if refuses(number) {
+                        let error = json!({ "error": "invalid_grant", "error_description": "no trust policy fits" });
+                        (400, error)
+                    } else {
+                        (200, exchanged(number, life(number)))
+                    }
+                }
+                path => answer(path, bearer, url),
+            };
+            (
+                status,
+                "Content-Type: application/json\r\n",
+                body.to_string(),
+            )
         });
-        scene
+        Self {
+            url,
+            heard,
+            exchanges,
+        }
     }
 
     /// A job of GitHub Actions that knows the server.
@@ -127,43 +121,6 @@ impl Scene {
         let line = heard.iter().rfind(|line| line.starts_with(begin)).unwrap();
         line.rsplit(' ').next().unwrap().to_owned()
     }
-}
-
-fn read_request(stream: &TcpStream, heard: &Mutex<Vec<String>>) -> Option<(String, String)> {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut first, mut bearer, mut length) = (String::new(), String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return None;
-        }
-        let line = line.trim_end();
-        if first.is_empty() {
-            line.clone_into(&mut first);
-        } else if line.is_empty() {
-            break;
-        } else if let Some((name, value)) = line.split_once(':') {
-            match name.to_ascii_lowercase().as_str() {
-                "authorization" => {
-                    value
-                        .trim()
-                        .trim_start_matches("Bearer ")
-                        .clone_into(&mut bearer);
-                }
-                "content-length" => length = value.trim().parse().unwrap(),
-                _ => {}
-            }
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let mut words = first.split(' ');
-    let (method, path) = (words.next()?, words.next()?.to_owned());
-    heard
-        .lock()
-        .unwrap()
-        .push(format!("{method} {path} {bearer}"));
-    Some((path, bearer))
 }
 
 fn exchanged(number: usize, life: u64) -> Value {
@@ -506,12 +463,8 @@ fn a_signal_goes_to_the_command_and_the_login_is_taken_back() {
     let ready = world.path("ready");
     let command = script(&format!("touch {}; exec sleep 60", ready.display()));
     let words = keep_fresh(&command);
-    let mut fh = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .current_dir(world.path(""))
-        .args(&words)
-        .stdin(Stdio::null())
+    let mut fh = world
+        .process(&words)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

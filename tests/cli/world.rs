@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::{fmt, fs};
 
 use assert_cmd::Command;
@@ -11,7 +12,7 @@ use fh_testkit::server::TestServer;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The person.
+/// A person: their home directory, and the environment of every `fh` that they run.
 pub(crate) struct World {
     home: TempDir,
     variables: BTreeMap<&'static str, OsString>,
@@ -55,6 +56,34 @@ impl World {
         let world = Self::new();
         world.log_in_as(server, token);
         world
+    }
+
+    /// A server, and its administrator, who has logged in.
+    #[track_caller]
+    pub(crate) fn administrator() -> (TestServer, Self) {
+        let server = TestServer::start().unwrap();
+        let world = Self::logged_in(&server, server.admin_token());
+        (server, world)
+    }
+
+    /// The person who has this account, logged in with all permissions.
+    #[track_caller]
+    pub(crate) fn of(server: &TestServer, user: &str) -> Self {
+        let all = ["pull", "push", "mint", "admin"];
+        Self::logged_in(server, &server.token_for(user, &all).unwrap())
+    }
+
+    /// Somebody who is logged in nowhere, and whose variables name a server and a token.
+    pub(crate) fn at(server: impl Into<OsString>, token: impl Into<OsString>) -> Self {
+        let mut world = Self::new();
+        world.acts_at(server, token);
+        world
+    }
+
+    /// From now on variables name a server and a token.
+    pub(crate) fn acts_at(&mut self, server: impl Into<OsString>, token: impl Into<OsString>) {
+        self.set("FH_SERVER", server);
+        self.set("FH_TOKEN", token);
     }
 
     /// Logs in to a server as its administrator.
@@ -125,16 +154,22 @@ impl World {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("fh"));
+        Command::from_std(self.process(arguments))
+    }
+
+    /// The same for runs that are watched, with nothing on stdin.
+    pub(crate) fn process(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"));
         command
             .env_clear()
             .envs(&self.variables)
             .current_dir(self.home.path())
-            .args(arguments);
+            .args(arguments)
+            .stdin(Stdio::null());
         command
     }
 
-    /// For runs that are not waited for by `assert_cmd`.
+    /// For programs that run `fh`.
     pub(crate) fn variables(&self) -> &BTreeMap<&'static str, OsString> {
         &self.variables
     }
@@ -146,6 +181,36 @@ impl World {
     /// Runs a command line as it is typed: words with blanks between them, and no quotes.
     pub(crate) fn typed(&self, line: impl AsRef<str>) -> Run {
         self.given(line, "")
+    }
+
+    /// Runs several, as [`Self::typed`], which all succeed.
+    #[track_caller]
+    pub(crate) fn run_all(&self, lines: &[&str]) {
+        for line in lines {
+            self.typed(line).success();
+        }
+    }
+
+    /// What several say that print nothing.
+    #[track_caller]
+    pub(crate) fn said_by(&self, server: &TestServer, lines: &[&str]) -> String {
+        let said = lines.iter().map(|line| {
+            let run = self.typed(line).success();
+            assert_eq!(run.stdout, "", "{line}");
+            run.said(server)
+        });
+        said.collect()
+    }
+
+    /// What several print that say nothing, each below its command.
+    #[track_caller]
+    pub(crate) fn printed_by(&self, server: &TestServer, lines: &[&str]) -> String {
+        let printed = lines.iter().map(|line| {
+            let run = self.typed(line).success();
+            assert_eq!(run.stderr, "", "{line}");
+            format!("$ fh {line}\n{}", run.printed(server))
+        });
+        printed.collect()
     }
 
     /// The same, with this on stdin.

@@ -25,10 +25,8 @@ fn world() -> Arc<World> {
 
 impl World {
     fn start() -> Self {
-        let site = Site::start(TestServer::builder());
-        site.organization("acme");
+        let site = Site::acme(TestServer::builder());
         let private = Built::new("private");
-        site.flake("acme/app", "private");
         site.admin.fh(["push", "acme/app", private.top()]).ok();
         let public = Built::new("public");
         site.flake("acme/open", "public");
@@ -363,15 +361,10 @@ fn an_expired_token_is_refused_and_nix_copes() {
 
     let late = world.site.stranger(&versions()[0]);
     std::fs::write(late.token_file(), token).unwrap();
-    late.fh([
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        world.site.url(),
-        "--token-file",
-        "token",
-    ])
+    late.typed(format!(
+        "login --scope user --server {} --token-file token",
+        world.site.url()
+    ))
     .code(1)
     .says(&["expired"]);
     assert!(!late.home.config().join("nix").exists());

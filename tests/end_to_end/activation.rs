@@ -314,10 +314,8 @@ fn an_activation_says_what_the_configuration_lacks() {
 /// where several of them run at once, as the activation's and the service's may.
 #[test]
 fn the_daemon_that_runs_beside_it_substitutes_from_then_on() {
-    let site = Site::start(TestServer::builder());
+    let site = Site::acme(TestServer::builder());
     let built = Built::new("activation");
-    site.organization("acme");
-    site.flake("acme/app", "private");
     site.admin.fh(["push", "acme/app", built.top()]).ok();
     let reader = site.user(newest(), "machine", &[("acme/app", "read")], &["pull"]);
     let trust = site.trust();

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
 use fh_testkit::nix::{Daemon, Home, Nix, ScratchStore, versions};
+use fh_testkit::rows;
 use fh_testkit::server::TestServer;
 use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::Value;
@@ -16,10 +17,8 @@ use crate::nix::{Built, Person, Site};
 
 /// A server with one private flake that has a small closure.
 fn site(name: &str) -> Site {
-    let site = Site::start(TestServer::builder());
+    let site = Site::acme(TestServer::builder());
     let built = Built::new(name);
-    site.organization("acme");
-    site.flake("acme/app", "private");
     site.admin.fh(["push", "acme/app", built.top()]).ok();
     site
 }
@@ -147,54 +146,25 @@ fn every_link_that_breaks_is_named_with_what_puts_it_right() {
         well_conf.lines().count() + 1,
         conf.display()
     );
-    for (line, name, words, remedy) in [
-        (
-            "substitute = false",
-            "substitute",
-            "builds everything itself",
-            format!("remove `substitute = false` from {last}"),
-        ),
-        (
-            "build-use-substitutes = false",
-            "substitute",
-            last.as_str(),
-            format!("remove `substitute = false` from {last}"),
-        ),
-        // Nix takes no path at all then.
-        (
-            "extra-trusted-public-keys = typo-1:AAAA",
-            "keys",
-            "3 bytes long instead of 32",
-            format!("correct or remove it in {last}"),
-        ),
-        // Nix itself does not start any more.
-        (
-            "garbage",
-            "nix.conf",
-            "Nix does not start: ",
-            format!("correct {last}"),
-        ),
-        (
-            "access-tokens github.com=SECRET",
-            "nix.conf",
-            conf.to_str().unwrap(),
-            format!("correct {last}"),
-        ),
-        (
-            "include /nowhere/nix.conf",
-            "nix.conf",
-            "/nowhere/nix.conf does not exist",
-            format!("create /nowhere/nix.conf, or write `!include` in {last}"),
-        ),
-        (
-            "cores = many",
-            "daemon",
-            "has invalid value",
-            format!("correct `cores` in {last}"),
-        ),
-    ] {
+    for [line, name, words, remedy] in rows(
+        "
+        substitute = false              | substitute | builds everything itself  | remove `substitute = false` from LAST
+        build-use-substitutes = false   | substitute | LAST                      | remove `substitute = false` from LAST
+        # Nix takes no path at all then.
+        extra-trusted-public-keys = typo-1:AAAA | keys | 3 bytes long instead of 32 | correct or remove it in LAST
+        # Nix itself does not start any more.
+        garbage                         | nix.conf   | Nix does not start:       | correct LAST
+        access-tokens github.com=SECRET | nix.conf   | CONF                      | correct LAST
+        include /nowhere/nix.conf       | nix.conf   | /nowhere/nix.conf does not exist | create /nowhere/nix.conf, or write `!include` in LAST
+        cores = many                    | daemon     | has invalid value         | correct `cores` in LAST
+        ",
+    ) {
+        let [words, remedy] = [words, remedy].map(|text| {
+            let conf = conf.to_str().unwrap();
+            text.replace("LAST", &last).replace("CONF", conf)
+        });
         std::fs::write(&conf, format!("{well_conf}{line}\n")).unwrap();
-        let report = broken(doctor(), name, words);
+        let report = broken(doctor(), name, &words);
         assert_eq!(remedy_of(&report, name), remedy, "{line}: {report:#}");
         let said = report.to_string();
         assert_lacks(&said, &["SECRET", "not installed"]);
@@ -257,10 +227,8 @@ fn a_daemon_is_asked_itself() {
 
 #[test]
 fn where_nix_config_names_the_netrc_a_login_works_and_the_variable_is_told() {
-    let site = Site::start(TestServer::builder());
+    let site = Site::acme(TestServer::builder());
     let built = Built::new("doctor-variable");
-    site.organization("acme");
-    site.flake("acme/app", "private");
     site.admin.fh(["push", "acme/app", built.top()]).ok();
     for nix in versions() {
         let name = format!("v{}", nix.version().replace('.', "-"));
@@ -277,14 +245,8 @@ fn where_nix_config_names_the_netrc_a_login_works_and_the_variable_is_told() {
         );
         // What it says to do, done, is the cure: also where the other netrc has nothing.
         let token = person.token_file();
-        let login = [
-            "login",
-            "--scope",
-            "user",
-            "--server",
-            site.url(),
-            "--token-file",
-        ];
+        let login = ["login", "--scope", "user", "--server", site.url()];
+        let login = [&login[..], &["--token-file"]].concat();
         let login = [&login[..], &[token.to_str().unwrap()]].concat();
         with(&person, variable, &login).ok();
         std::fs::write(person.home.config().join("nix/netrc"), "").unwrap();

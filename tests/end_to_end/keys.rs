@@ -24,9 +24,7 @@ fn forget(person: &Person) {
 
 #[test]
 fn a_client_with_both_keys_loses_nothing_and_one_that_missed_two_rotations_is_refused() {
-    let site = Site::start(TestServer::builder());
-    site.organization("acme");
-    site.flake("acme/app", "private");
+    let site = Site::acme(TestServer::builder());
     site.admin.fh(["user", "create", "alice"]).ok();
     site.admin
         .fh(["grant", "add", "acme/app", "alice", "read"])

@@ -79,14 +79,8 @@ fn a_user_whom_the_daemon_does_not_trust_is_told_the_one_command() {
         let home = Home::new().unwrap();
         std::fs::write(home.path().join("token"), server.admin_token()).unwrap();
         give_away(home.path());
-        let login = [
-            "login",
-            "--server",
-            server.url(),
-            "--token-file",
-            "token",
-            "--json",
-        ];
+        let login = ["login", "--server", server.url(), "--token-file"];
+        let login = [&login[..], &["token", "--json"]].concat();
 
         let report = json(&as_nobody(nix, &home, &daemon, &login));
         assert_eq!(report["scope"], "user");

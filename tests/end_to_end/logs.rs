@@ -216,9 +216,7 @@ fn revoked_reads_nothing(site: &Site, nix: &'static Nix, logged: &Logged) {
 #[test]
 fn listings_are_those_that_nix_writes() {
     let built = crate::nix::Built::new("listings");
-    let site = Site::start(TestServer::builder());
-    site.organization("acme");
-    site.flake("acme/app", "private");
+    let site = Site::acme(TestServer::builder());
     push(&site.admin, &[built.top()]);
     for nix in versions() {
         let person = Person::new(None, nix);

@@ -19,17 +19,9 @@ fn closure() -> Arc<Built> {
     shared(&CLOSURE, || Built::new("pushed"))
 }
 
-/// A server with the empty flake `acme/app`.
-fn site() -> Site {
-    let site = Site::start(TestServer::builder());
-    site.organization("acme");
-    site.flake("acme/app", "private");
-    site
-}
-
 #[test]
 fn every_version_tells_what_a_push_needs_and_nobody_gets_around_sending() {
-    let (site, built) = (site(), closure());
+    let (site, built) = (Site::acme(TestServer::builder()), closure());
     for (number, nix) in versions().iter().enumerate() {
         // Somebody who cannot read what the others pushed has to send all of it.
         let (flake, user) = (format!("acme/by-{number}"), format!("user-{number}"));
@@ -76,7 +68,7 @@ fn the_second_format_of_path_infos_is_understood_too() {
         fh_testkit::skipped("path infos in JSON format 2: there is no Nix 2.34 or later");
         return;
     }
-    let (site, built) = (site(), closure());
+    let (site, built) = (Site::acme(TestServer::builder()), closure());
     let tools = tempfile::tempdir().unwrap();
     let script = format!(
         "#!/bin/sh\ncase \" $* \" in\n*' path-info '*) set -- \"$@\" --json-format 2; \
@@ -102,7 +94,7 @@ fn the_second_format_of_path_infos_is_understood_too() {
 
 #[test]
 fn what_is_named_is_found() {
-    let (site, built) = (site(), closure());
+    let (site, built) = (Site::acme(TestServer::builder()), closure());
     let directory = built.directory();
     let push = |arguments: &[&str], directory: &Path, stdin: &str| {
         let input = tempfile::NamedTempFile::new().unwrap();
@@ -157,7 +149,7 @@ fn what_is_named_is_found() {
 
 #[test]
 fn a_path_that_is_not_in_the_store_is_named() {
-    let (site, built) = (site(), closure());
+    let (site, built) = (Site::acme(TestServer::builder()), closure());
     let absent = format!("/nix/store/{}-absent", "0".repeat(32));
     for nix in versions() {
         let mut command = site
@@ -172,7 +164,7 @@ fn a_path_that_is_not_in_the_store_is_named() {
 
 #[test]
 fn without_the_closure_references_must_be_there() {
-    let (site, built) = (site(), closure());
+    let (site, built) = (Site::acme(TestServer::builder()), closure());
     let push = |path: &str| {
         site.admin
             .fh(["push", "acme/app", "--no-closure", "--json", path])
@@ -199,7 +191,7 @@ fn without_the_closure_references_must_be_there() {
 
 #[test]
 fn an_installable_is_built_and_pushed() {
-    let site = site();
+    let site = Site::acme(TestServer::builder());
     site.admin.fh(["user", "create", "reader"]).ok();
     let grant = ["grant", "add", "acme/app", "reader", "read"];
     site.admin.fh(grant).ok();
@@ -305,7 +297,7 @@ fn delete(person: &Person, built: &[String], source: String) {
 
 #[test]
 fn a_path_corrupted_on_disk_is_named_and_nothing_becomes_visible() {
-    let (site, built) = (site(), closure());
+    let (site, built) = (Site::acme(TestServer::builder()), closure());
     let store = ScratchStore::new().unwrap();
     let uri = store.uri();
     in_store(
@@ -393,7 +385,7 @@ fn a_path_corrupted_on_disk_is_named_and_nothing_becomes_visible() {
 
 #[test]
 fn what_an_upstream_key_has_signed_is_left_out_and_a_forged_signature_is_not_believed() {
-    let (site, built) = (site(), closure());
+    let (site, built) = (Site::acme(TestServer::builder()), closure());
     let store = ScratchStore::new().unwrap();
     let uri = store.uri();
     let copy = ["copy", "--no-check-sigs", "--to", &uri, built.top()];
@@ -442,7 +434,7 @@ fn what_an_upstream_key_has_signed_is_left_out_and_a_forged_signature_is_not_bel
 
 #[test]
 fn what_cannot_be_pushed_to_is_refused_before_anything_is_sent() {
-    let (site, built) = (site(), closure());
+    let (site, built) = (Site::acme(TestServer::builder()), closure());
     let reads = site.user(
         newest(),
         "reader",

@@ -44,9 +44,7 @@ struct World {
 impl World {
     /// What is built differs between all names, versions and processes.
     fn new(nix: &'static Nix, name: &str) -> Self {
-        let site = Site::start(TestServer::builder());
-        site.organization("acme");
-        site.flake("acme/app", "private");
+        let site = Site::acme(TestServer::builder());
         let pusher = site.user(nix, "bob", &[("acme/app", "write")], &["pull", "push"]);
         let reader = site.user(nix, "rita", &[("acme/app", "read")], &["pull"]);
         for person in [&pusher, &reader] {

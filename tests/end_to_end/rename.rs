@@ -7,9 +7,7 @@ use crate::nix::{Built, Person, Site};
 
 #[test]
 fn a_machine_goes_on_to_substitute_after_a_rename() {
-    let site = Site::start(TestServer::builder());
-    site.organization("acme");
-    site.flake("acme/app", "private");
+    let site = Site::acme(TestServer::builder());
     let built = Built::new("renamed");
     site.admin.fh(["push", "acme/app", built.top()]).ok();
     site.admin.fh(["user", "create", "alice"]).ok();

@@ -27,10 +27,7 @@ fn site_of_parts() -> Site {
         settings.limits.part_size = PART;
         settings.limits.batched_nar_size = PART;
     });
-    let site = Site::start(builder);
-    site.organization("acme");
-    site.flake("acme/app", "private");
-    site
+    Site::acme(builder)
 }
 
 const PART: u64 = 256 << 10;

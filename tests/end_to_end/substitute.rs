@@ -19,10 +19,8 @@ struct World {
 impl World {
     fn start(name: &str, tls: bool) -> Self {
         let builder = TestServer::builder();
-        let site = Site::start(if tls { builder.tls() } else { builder });
+        let site = Site::acme(if tls { builder.tls() } else { builder });
         let built = Built::new(name);
-        site.organization("acme");
-        site.flake("acme/app", "private");
         site.admin.fh(["push", "acme/app", built.top()]).ok();
         site.admin.fh(["user", "create", "alice"]).ok();
         site.admin
@@ -259,15 +257,9 @@ fn a_server_whose_authority_is_not_known_is_not_believed() {
     let stranger = Person::new(None, &versions()[0]);
     std::fs::write(stranger.token_file(), world.site.server.admin_token()).unwrap();
     stranger
-        .fh([
-            "login",
-            "--scope",
-            "user",
-            "--server",
-            url,
-            "--token-file",
-            "token",
-        ])
+        .typed(format!(
+            "login --scope user --server {url} --token-file token"
+        ))
         .code(1)
         .says(&["certificate", "NIX_SSL_CERT_FILE"]);
     assert!(!stranger.nix_conf().exists());

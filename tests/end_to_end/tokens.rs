@@ -19,9 +19,7 @@ struct World {
 
 impl World {
     fn start(name: &str) -> Self {
-        let site = Site::start(TestServer::builder());
-        site.organization("acme");
-        site.flake("acme/app", "private");
+        let site = Site::acme(TestServer::builder());
         let [one, other] = ["one", "other"].map(|which| Built::new(&format!("{name} {which}")));
         for built in [&one, &other] {
             site.admin.fh(["push", "acme/app", built.top()]).ok();
@@ -112,14 +110,10 @@ fn a_token_for_a_closure_reads_that_closure_alone() {
     world
         .site
         .admin
-        .fh([
-            "token",
-            "create",
-            "--permission",
-            "push",
-            "--closure",
-            world.one.top(),
-        ])
+        .typed(format!(
+            "token create --permission push --closure {}",
+            world.one.top()
+        ))
         .code(1)
         .says(&["read and mint"]);
     // What was never pushed cannot be named.
@@ -134,9 +128,7 @@ fn a_token_for_a_closure_reads_that_closure_alone() {
 
 #[test]
 fn a_token_for_signed_paths_reads_what_the_key_has_signed() {
-    let site = Site::start(TestServer::builder());
-    site.organization("acme");
-    site.flake("acme/app", "private");
+    let site = Site::acme(TestServer::builder());
     let [one, other] = ["signed", "unsigned"].map(Built::new);
     let directory = tempfile::tempdir().unwrap();
     let [secret, public] = ["secret", "public"].map(|name| directory.path().join(name));
@@ -205,14 +197,7 @@ fn a_token_for_a_network_is_good_there_and_nowhere_else() {
     let elsewhere = world
         .site
         .admin
-        .fh([
-            "token",
-            "create",
-            "--user",
-            "alice",
-            "--network",
-            "192.0.2.0/24",
-        ])
+        .typed("token create --user alice --network 192.0.2.0/24")
         .ok()
         .stdout;
     let answer = world
@@ -231,15 +216,11 @@ fn a_derived_token_is_narrower_and_ends_with_the_one_it_was_derived_from() {
         let alice = world
             .site
             .token(nix, "alice", &["pull", "mint"], &["--flake", "acme/*"]);
-        let narrower = [
-            "token",
-            "create",
-            "--permission",
-            "pull",
-            "--closure",
-            world.one.top(),
-        ];
-        let text = alice.fh(narrower).ok().stdout;
+        let narrower = format!(
+            "token create --permission pull --closure {}",
+            world.one.top()
+        );
+        let text = alice.typed(&narrower).ok().stdout;
         let friend = world.site.stranger(nix);
         std::fs::write(friend.token_file(), text).unwrap();
         friend.log_in(world.site.url(), &friend.token_file());

@@ -14,14 +14,6 @@ use crate::nix::built::builder;
 use crate::nix::process::{Ended, Running, run};
 use crate::nix::{Person, Site, eventually, proxy};
 
-/// A server with the empty flake `acme/app`.
-fn site() -> Site {
-    let site = Site::start(TestServer::builder());
-    site.organization("acme");
-    site.flake("acme/app", "private");
-    site
-}
-
 /// Derivations that differ from those of all other tests and runs, and somebody who builds them with
 /// one version of Nix. What was built is removed in the end.
 struct Builds {
@@ -114,7 +106,7 @@ fn holds(site: &Site, paths: u64) {
 #[test]
 fn every_version_has_its_builds_pushed_while_the_command_runs() {
     for nix in versions() {
-        let site = site();
+        let site = Site::acme(TestServer::builder());
         let builds = Builds::new(&site, nix, "while");
         let go_on = builds.person.home.path().join("go-on");
         let script = format!(
@@ -147,7 +139,7 @@ fn every_version_has_its_builds_pushed_while_the_command_runs() {
 #[test]
 fn the_store_is_watched_where_the_daemon_does_not_listen() {
     for nix in versions() {
-        let site = site();
+        let site = Site::acme(TestServer::builder());
         let builds = Builds::new(&site, nix, "watched");
         let daemon = Daemon::start(nix, "trusted-users = somebody-else");
         // Nix 2.8 does not tell whether it trusts; there it has to be said.
@@ -186,7 +178,7 @@ fn the_store_is_watched_where_the_daemon_does_not_listen() {
 #[test]
 fn a_daemon_that_trusts_runs_the_hook() {
     for nix in versions() {
-        let site = site();
+        let site = Site::acme(TestServer::builder());
         let builds = Builds::new(&site, nix, "trusted");
         let daemon = Daemon::start(nix, "trusted-users = root");
         let command = builds.script("$build two");
@@ -202,7 +194,7 @@ fn a_daemon_that_trusts_runs_the_hook() {
 
 #[test]
 fn a_command_that_fails_keeps_its_status_and_what_it_built_is_pushed() {
-    let site = site();
+    let site = Site::acme(TestServer::builder());
     let builds = Builds::new(&site, builder(), "fails");
     let ended = builds
         .run(&site, &[], "$build bad; echo \"nix: $?\"; exit 42")
@@ -228,7 +220,7 @@ fn a_command_that_fails_keeps_its_status_and_what_it_built_is_pushed() {
 
 #[test]
 fn signals_go_to_the_command_and_the_rest_is_still_pushed() {
-    let site = site();
+    let site = Site::acme(TestServer::builder());
     let builds = Builds::new(&site, builder(), "signals");
     let ready = builds.person.home.path().join("ready");
     for (number, (signal, name)) in [
@@ -256,7 +248,7 @@ fn signals_go_to_the_command_and_the_rest_is_still_pushed() {
 
 #[test]
 fn a_server_that_hangs_holds_up_nothing_longer_than_allowed() {
-    let site = site();
+    let site = Site::acme(TestServer::builder());
     let proxy = proxy(site.url(), |_, _| Verdict::Hold);
     let url = proxy.url();
     let in_time = ["--drain-timeout", "1s"];
@@ -289,7 +281,7 @@ fn a_server_that_hangs_holds_up_nothing_longer_than_allowed() {
 
 #[test]
 fn ctrl_c_after_the_command_gives_up_and_a_dead_server_is_no_failure() {
-    let site = site();
+    let site = Site::acme(TestServer::builder());
     let proxy = proxy(site.url(), |_, _| Verdict::Hold);
     let builds = Builds::new(&site, builder(), "given-up");
     let pid = builds.person.home.path().join("pid");
@@ -318,7 +310,7 @@ fn ctrl_c_after_the_command_gives_up_and_a_dead_server_is_no_failure() {
 #[test]
 fn ordinary_outputs_are_pushed_beside_content_addressed_ones() {
     for nix in versions() {
-        let site = site();
+        let site = Site::acme(TestServer::builder());
         let builds = Builds::new(&site, nix, "addressed");
         let home = &builds.person.home;
         let feature = "extra-experimental-features = ca-derivations";
@@ -356,7 +348,7 @@ fn ordinary_outputs_are_pushed_beside_content_addressed_ones() {
 
 #[test]
 fn the_users_own_hook_goes_on_working() {
-    let site = site();
+    let site = Site::acme(TestServer::builder());
     for nix in versions() {
         let builds = Builds::new(&site, nix, "own-hook");
         let home = builds.person.home.path();
@@ -427,7 +419,7 @@ impl Drop for Daemon {
 
 #[test]
 fn json_is_one_object_after_the_end_of_the_command() {
-    let site = site();
+    let site = Site::acme(TestServer::builder());
     let nix = versions().last().unwrap();
     let builds = Builds::new(&site, nix, "json");
     for (script, code, built) in [

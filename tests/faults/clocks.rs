@@ -113,7 +113,7 @@ fn token(scene: &Scene, lifetime: u64) -> PathBuf {
     file
 }
 
-/// Paths to push.
+/// The top of new paths, which a push takes along.
 fn stock(scene: &mut Scene) -> Vec<String> {
     let new = scene.stock.add(&mut scene.random, &SIZES);
     vec![new.last().unwrap().clone()]

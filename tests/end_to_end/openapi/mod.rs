@@ -28,40 +28,22 @@ fn inhabited() -> TestServer {
     server.create_flake("acme/site", "public").unwrap();
     server.create_user("ann").unwrap();
     server.grant("acme/app", "ann", "read").unwrap();
+    let policy = json!({
+        "provider": "github",
+        "conditions": [{ "claim": "repository", "equals": "acme/app" }],
+        "flakes": ["acme/app"],
+        "role": "write",
+    });
     for (method, path, body) in [
-        (
-            Method::PUT,
-            "/api/v1/orgs/acme/members/ann",
-            json!({ "role": "member" }),
-        ),
-        (
-            Method::POST,
-            "/api/v1/orgs/acme/teams",
-            json!({ "name": "builders" }),
-        ),
-        (
-            Method::POST,
-            "/api/v1/orgs/acme/service-accounts",
-            json!({ "name": "robot" }),
-        ),
-        (
-            Method::POST,
-            "/api/v1/orgs/acme/roots",
-            json!({ "root": "github:acme" }),
-        ),
-        (
-            Method::PUT,
-            "/api/v1/orgs/acme/trust/github",
-            json!({
-                "provider": "github",
-                "conditions": [{ "claim": "repository", "equals": "acme/app" }],
-                "flakes": ["acme/app"],
-                "role": "write",
-            }),
-        ),
+        (Method::PUT, "members/ann", json!({ "role": "member" })),
+        (Method::POST, "teams", json!({ "name": "builders" })),
+        (Method::POST, "service-accounts", json!({ "name": "robot" })),
+        (Method::POST, "roots", json!({ "root": "github:acme" })),
+        (Method::PUT, "trust/github", policy),
     ] {
+        let path = format!("/api/v1/orgs/acme/{path}");
         let answer = server
-            .request(method, path, Some(server.admin_token()), Some(&body))
+            .request(method, &path, Some(server.admin_token()), Some(&body))
             .unwrap();
         assert!(answer.status < 300, "{path}: {answer:?}");
     }

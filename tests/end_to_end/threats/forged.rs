@@ -53,7 +53,7 @@ impl Forged {
         self.store.uri()
     }
 
-    /// The path.
+    /// The store path whose content is forged, in full.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }

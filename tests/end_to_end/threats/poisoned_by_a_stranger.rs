@@ -49,14 +49,12 @@ impl World {
         self.mallory
             .fh(["flake", "create", flake, "--visibility", visibility])
             .ok();
-        let push = [
-            "push",
-            flake,
-            "--store",
-            &self.forged.uri(),
-            self.forged.path(),
-        ];
-        self.mallory.fh(push).ok();
+        let push = format!(
+            "push {flake} --store {} {}",
+            self.forged.uri(),
+            self.forged.path()
+        );
+        self.mallory.typed(&push).ok();
     }
 
     /// What each version of Nix installs for alice is acme's.

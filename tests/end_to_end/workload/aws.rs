@@ -107,16 +107,10 @@ fn a_machine_of_aws_is_let_in_by_its_signature_and_by_no_other() {
     );
 
     let server = moto.server();
-    let policy = [
-        "trust",
-        "add",
-        "aws",
-        "--account",
-        "123456789012",
-        "--flake",
-        "acme/app",
-    ];
-    admin(&server, &policy);
+    admin(
+        &server,
+        "trust add aws --account 123456789012 --flake acme/app",
+    );
     let with = |secret: &str| {
         let variables = [
             ("FH_WORKLOAD", "aws"),
@@ -143,16 +137,11 @@ fn a_pod_is_let_in_by_the_role_that_its_token_is_exchanged_for() {
     };
     let server = moto.server();
     let role = "arn:aws:iam::123456789012:role/builder";
-    let policy = ["trust", "add", "aws", "--account", "123456789012"];
-    let narrowed = [
-        "--role-name",
-        "builder",
-        "--session",
-        "of-the-pod",
-        "--flake",
-        "acme/app",
-    ];
-    admin(&server, &[&policy[..], &narrowed[..]].concat());
+    let policy = "--role-name builder --session of-the-pod --flake acme/app";
+    admin(
+        &server,
+        &format!("trust add aws --account 123456789012 {policy}"),
+    );
     let file = server.scratch().join("cluster-token");
     std::fs::write(&file, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJwb2QifQ.x\n").unwrap();
     let with = |session: &str| {

@@ -87,14 +87,8 @@ fn downloads(site: &Site, platform: &Platform, built: &Built, nix: &'static Nix)
         .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-job")
         .arg(tool.get_program())
         .args(tool.get_args())
-        .args([
-            "copy",
-            "--from",
-            &proxy.url(),
-            "--to",
-            &store.uri(),
-            built.top(),
-        ]);
+        .args(["copy", "--from", &proxy.url()])
+        .args(["--to", &store.uri(), built.top()]);
     let begin = Instant::now();
     crate::nix::process::run(fh).ok();
     let took = begin.elapsed();
@@ -115,22 +109,12 @@ fn nix_downloads_for_longer_than_any_token_lives() {
         return;
     };
     let url = issuer.url.clone();
-    let site = Site::start(issuer.server());
-    site.organization("acme");
-    site.flake("acme/app", "private");
+    let site = Site::acme(issuer.server());
     let built = Built::new("longer than a token");
     site.admin.fh(["push", "acme/app", built.top()]).ok();
-    let policy = [
-        "trust",
-        "add",
-        "oidc",
-        "--issuer",
-        &url,
-        "--subject",
-        "builder",
-    ];
-    let held = ["--flake", "acme/app", "--role", "read"];
-    site.admin.fh(policy.into_iter().chain(held)).ok();
+    let policy = "--subject builder --flake acme/app --role read";
+    let trust = format!("trust add oidc --issuer {url} {policy}");
+    site.admin.typed(trust).ok();
     shorten(&site);
     let platform = Platform::start(issuer, audience(&site.server));
     thread::scope(|scope| {

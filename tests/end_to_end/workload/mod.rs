@@ -18,18 +18,18 @@ fn company(server: &TestServer) {
     server.create_flake("acme/lib", "private").unwrap();
 }
 
-/// Runs `fh` as the administrator.
-fn admin(server: &TestServer, arguments: &[&str]) -> Output {
+/// Runs a command line of `fh` as the administrator.
+fn admin(server: &TestServer, line: &str) -> Output {
     let home = TempDir::new().unwrap();
     let output = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
         .env_clear()
         .env("HOME", home.path())
         .env("FH_SERVER", server.url())
         .env("FH_TOKEN", server.admin_token())
-        .args(arguments)
+        .args(line.split(' '))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    assert!(output.status.success(), "{line}: {output:?}");
     output
 }
 

@@ -94,22 +94,8 @@ fn an_issuer_that_somebody_else_has_written_is_trusted_and_may_rotate_and_go_awa
     let url = issuer.url.clone();
     let server = issuer.server().start().unwrap();
     company(&server);
-    let policy = [
-        "trust",
-        "add",
-        "oidc",
-        "--issuer",
-        &url,
-        "--subject",
-        "builder",
-        "--flake",
-        "acme/app",
-        "--role",
-        "write",
-        "--name",
-        "ci",
-    ];
-    admin(&server, &policy);
+    let policy = "--subject builder --flake acme/app --role write --name ci";
+    admin(&server, &format!("trust add oidc --issuer {url} {policy}"));
     let audience = audience(&server);
 
     // A new key before the first fetch: the set has two then.
@@ -137,7 +123,7 @@ fn an_issuer_that_somebody_else_has_written_is_trusted_and_may_rotate_and_go_awa
     let later = issuer.sign(&audience, "builder");
     drop(issuer);
     assert_eq!(reads(&server, &later), ["acme/app"]);
-    admin(&server, &["trust", "remove", "acme", "ci", "--yes"]);
+    admin(&server, "trust remove acme ci --yes");
     let refused = server.get("/api/v1/whoami", Some(&identity)).unwrap();
     assert_eq!(refused.status, 401);
 }

@@ -1,4 +1,4 @@
-//! The fenced blocks that nobody types: each language has a way in which it is held to what it says.
+//! The fenced blocks that nobody types: each language has a way in which it is checked.
 //!
 //! ```text
 //! toml   a server's configuration, which `fh serve --check=settings` takes with every key of it; or what
@@ -25,10 +25,10 @@ use crate::reader::{self, Block};
 use crate::script::Script;
 use crate::stage::Stage;
 
-/// How a language is held.
+/// How a language is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
-    /// As an example.
+    /// It is typed into a shell, as an example.
     Played,
     Drawing,
     Configuration,
@@ -51,12 +51,12 @@ fn way(language: &str) -> Option<Way> {
 }
 
 #[test]
-fn every_block_of_the_documents_is_held() {
+fn every_block_of_the_documents_is_checked() {
     let texts = reader::texts();
     let script = Script::load();
     let mut stage = Stage::new(&script, versions().first().unwrap());
     let mut failures = String::new();
-    let mut held = BTreeSet::new();
+    let mut checked = BTreeSet::new();
     for (name, text) in &texts {
         let mut unit = String::new();
         let mut printed = script.printed.iter().filter(|one| one.at == *name);
@@ -73,7 +73,7 @@ fn every_block_of_the_documents_is_held() {
                 );
                 continue;
             };
-            held.insert(way);
+            checked.insert(way);
             let lines = block.lines.join("\n");
             let result = match (way, &mut stage) {
                 // Without a stage this machine lacks what one needs, which was said.
@@ -95,7 +95,7 @@ fn every_block_of_the_documents_is_held() {
         assert!(is_used, "{name}: one `printed` too many");
     }
     assert!(failures.is_empty(), "{failures}");
-    assert_eq!(held.len(), 6, "{held:?}");
+    assert_eq!(checked.len(), 6, "{checked:?}");
 }
 
 fn drawing(block: &Block<'_>) -> Result<(), String> {

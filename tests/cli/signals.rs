@@ -1,4 +1,4 @@
-//! What a push does when its terminal is closed.
+//! What a push does when it is interrupted, ended, or loses its terminal.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, rows};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::push::three_paths;
@@ -19,11 +20,7 @@ fn ended_by(how: &str, plans: bool, signals: &[Signal]) -> (Option<i32>, String)
     let (mut world, store, app) = three_paths(&server);
     // A server that takes requests and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    world.set(
-        "FH_SERVER",
-        format!("http://{}", silent.local_addr().unwrap()),
-    );
-    world.set("FH_TOKEN", "fh1_x");
+    world.acts_at(format!("http://{}", silent.local_addr().unwrap()), "fh1_x");
     let started = world.path("started");
     if !plans {
         let started = started.display();
@@ -47,6 +44,8 @@ fn ended_by(how: &str, plans: bool, signals: &[Signal]) -> (Option<i32>, String)
         let (stream, _) = silent.accept().unwrap();
         let mut first = String::new();
         BufReader::new(&stream).read_line(&mut first).unwrap();
+        let push = "POST /api/v1/flakes/acme/app/pushes";
+        assert!(first.starts_with(push), "{first}");
         // Kept open: a closed connection would be an answer.
         std::mem::forget(stream);
     } else {
@@ -67,35 +66,27 @@ fn ended_by(how: &str, plans: bool, signals: &[Signal]) -> (Option<i32>, String)
 }
 
 #[test]
-fn a_push_that_is_hung_up_says_what_was_sent() {
-    for (how, plans, signals, code, says) in [
-        (
-            "--default-signal=HUP",
-            true,
-            [Signal::HUP].as_slice(),
-            129,
-            ["ended by SIGHUP", "the push continues from there"],
-        ),
-        (
-            "--default-signal=HUP",
-            false,
-            [Signal::HUP].as_slice(),
-            129,
-            ["ended by SIGHUP", "Nothing was sent."],
-        ),
-        // As after `nohup`: the push goes on, until something else ends it.
-        (
-            "--ignore-signal=HUP",
-            true,
-            [Signal::HUP, Signal::TERM].as_slice(),
-            143,
-            ["ended by SIGTERM", "the push continues from there"],
-        ),
-    ] {
-        let (ended, said) = ended_by(how, plans, signals);
-        assert_eq!(ended, Some(code), "{how} {signals:?}: {said}");
-        for text in says {
-            assert!(said.contains(text), "{how} {signals:?}: {said}");
-        }
+fn a_push_that_is_ended_says_what_was_sent() {
+    for [how, asks, signals, code, end, sent] in rows(
+        "
+        # Ctrl-C, and what CI sends to a job that is called off.
+        --default-signal=HUP | server | INT      | 130 | interrupted      | the push continues from there
+        --default-signal=HUP | nix    | TERM     | 143 | ended by SIGTERM | Nothing was sent.
+        # The terminal is closed.
+        --default-signal=HUP | server | HUP      | 129 | ended by SIGHUP  | the push continues from there
+        --default-signal=HUP | nix    | HUP      | 129 | ended by SIGHUP  | Nothing was sent.
+        # As after `nohup`: the push goes on, until something else ends it.
+        --ignore-signal=HUP  | server | HUP TERM | 143 | ended by SIGTERM | the push continues from there
+        ",
+    ) {
+        let number = |name| match name {
+            "INT" => Signal::INT,
+            "TERM" => Signal::TERM,
+            _ => Signal::HUP,
+        };
+        let sends: Vec<Signal> = signals.split(' ').map(number).collect();
+        let (ended, said) = ended_by(how, asks == "server", &sends);
+        assert_eq!(ended, Some(code.parse().unwrap()), "{how} {signals}: {said}");
+        assert_contains(&said, &[end, sent]);
     }
 }
