@@ -1,6 +1,6 @@
 # What `programs.fh` of NixOS and of home-manager refuse when a configuration is evaluated, so that nothing of
 # it is found out only when it is activated. No option is free text for the command line.
-# `tests/nix_activation.rs` holds these rules to what `fh` takes.
+# `tests/end_to_end/activation.rs` holds these rules to what `fh` takes.
 { lib, cfg }:
 let
   matches = pattern: text: builtins.match pattern text != null;

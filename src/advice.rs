@@ -52,20 +52,10 @@ struct Advice {
 
 /// The name of a flake that was perhaps meant, where this one is not to be seen.
 pub(crate) async fn flake_meant(client: &Client, flake: &FlakeName) -> Option<String> {
-    let there = client.flakes_of(Some(&flake.org), None).await;
-    let mut names: Vec<FlakeName> = Vec::new();
-    names.extend(
-        there
-            .into_iter()
-            .flat_map(|list| list.flakes)
-            .map(|it| it.flake),
-    );
-    let seen = client.flakes().await;
-    names.extend(
-        seen.into_iter()
-            .flat_map(|list| list.flakes)
-            .map(|it| it.flake),
-    );
+    let of_organization = client.flakes_of(Some(&flake.org), None).await;
+    let lists = [of_organization, client.flakes().await];
+    let flakes = lists.into_iter().flatten().flat_map(|list| list.flakes);
+    let names = flakes.map(|it| it.flake);
     let far = |name: &FlakeName| {
         let org = distance(flake.org.as_str(), name.org.as_str())?;
         let project = distance(flake.project.as_str(), name.project.as_str())?;
@@ -269,10 +259,8 @@ impl Refusal {
             }
             Named::Policy(org, policy) => {
                 let list = client.trust_policies(org).await.ok()?;
-                meant(
-                    policy.as_str(),
-                    list.policies.iter().map(|it| it.name.to_string()),
-                )
+                let names = list.policies.iter().map(|it| it.name.to_string());
+                meant(policy.as_str(), names)
             }
         }
     }
@@ -280,11 +268,8 @@ impl Refusal {
     /// The accounts whose names the person may list: all for server administrators, else those of their organisations.
     async fn users(&self) -> Vec<String> {
         if let Ok(list) = self.client.users().await {
-            return list
-                .users
-                .iter()
-                .map(|user| user.name.to_string())
-                .collect();
+            let users = list.users.iter();
+            return users.map(|user| user.name.to_string()).collect();
         }
         let mut names = Vec::new();
         let orgs = self.client.organizations().await;

@@ -45,14 +45,11 @@ impl Listener {
                 )
             })
         };
+        let hangup = may_listen_for_hangup().then(|| listen(SignalKind::hangup()));
         Ok(Self {
             control_c: listen(SignalKind::interrupt())?,
             termination: listen(SignalKind::terminate())?,
-            hangup: if may_listen_for_hangup() {
-                Some(listen(SignalKind::hangup())?)
-            } else {
-                None
-            },
+            hangup: hangup.transpose()?,
         })
     }
 

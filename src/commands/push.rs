@@ -191,7 +191,7 @@ fn telling(tools: NixTools, progress: &Arc<Progress>, context: &Context) -> NixT
         BuildMessages::Inherited
     } else {
         let told = progress.clone();
-        BuildMessages::Told(Arc::new(move |line: &str| told.nix(line)))
+        BuildMessages::Told(Arc::new(move |line: &str| told.line(line)))
     };
     NixTools { messages, ..tools }
 }

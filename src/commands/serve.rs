@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: ServeArguments, context: &Context) -> Result<(), Co
 
 /// Puts together what was given where, strongest first: flags, environment, file, machine, defaults.
 fn resolve(arguments: ServeArguments, environment: &Environment) -> Result<Resolved, CommandError> {
-    let mut given = arguments.given;
+    let mut given = arguments.flags.0;
     for option in config::OPTIONS {
         if let Some(text) = environment.text_of(option.variable)? {
             given.push(Given {
@@ -149,11 +149,7 @@ async fn serve(
     manager.notify(&format!("READY=1\nSTATUS=serving {}\n", server.url()));
     signals.stop(&server).await;
     manager.notify("STOPPING=1\nSTATUS=waiting for running requests\n");
-    server
-        .stop_or(async {
-            signals.stop_only().await;
-        })
-        .await;
+    server.stop_or(signals.stop_only()).await;
     Ok(())
 }
 
@@ -213,7 +209,7 @@ fn start_error(error: ServerError) -> CommandError {
 }
 
 fn failed(error: std::io::Error, what: &'static str) -> CommandError {
-    CommandError::new(Status::Failed, anyhow::Error::new(error).context(what))
+    CommandError::new(Status::Failed, error).context(what)
 }
 
 /// Every connection and every NAR that is served takes a file descriptor, and the usual limit of

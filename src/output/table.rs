@@ -57,20 +57,12 @@ impl Cells {
                     .collect()
             })
             .collect();
-        for (index, _) in columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.is_id)
-        {
+        let are_cut = |column: &Column<R>| column.is_id && !look.wide;
+        for index in (0..columns.len()).filter(|&index| are_cut(&columns[index])) {
             let ids: BTreeSet<&str> = rows.iter().map(|row| row[index].as_str()).collect();
-            let length = if look.wide {
-                usize::MAX
-            } else {
-                unambiguous(&ids)
-            };
+            let length = unambiguous(&ids);
             for row in &mut rows {
-                let short: String = row[index].chars().take(length).collect();
-                row[index] = short;
+                row[index] = row[index].chars().take(length).collect();
             }
         }
         Self(rows)
@@ -112,26 +104,18 @@ impl Layout {
         };
         let mut chosen: Vec<usize> = (0..columns.len()).filter(wanted).collect();
         let own = |index: usize| columns[index].title.width().max(cells.width(index));
-        let least = |index: usize| {
-            let width = own(index);
-            if columns[index].flexible {
-                width.min(COMFORTABLE)
-            } else {
-                width
-            }
+        let least = |index: usize| match columns[index].flexible {
+            true => own(index).min(COMFORTABLE),
+            false => own(index),
+        };
+        let whole = |chosen: Vec<usize>| {
+            let columns = chosen.into_iter().map(|index| (index, own(index)));
+            Self(columns.collect())
         };
         let Some(room) = look.width.filter(|_| !look.wide) else {
-            return Self(
-                chosen
-                    .into_iter()
-                    .map(|index| (index, own(index)))
-                    .collect(),
-            );
+            return whole(chosen);
         };
-        loop {
-            if total(chosen.iter().map(|&index| least(index))) <= room {
-                break;
-            }
+        while total(chosen.iter().map(|&index| least(index))) > room {
             let rank = |&(_, index): &(usize, usize)| match columns[index].place {
                 Place::Ranked(rank) => Some(rank),
                 Place::Always | Place::Wide => None,
@@ -143,12 +127,7 @@ impl Layout {
             };
             chosen.remove(place);
         }
-        let mut layout = Self(
-            chosen
-                .into_iter()
-                .map(|index| (index, own(index)))
-                .collect(),
-        );
+        let mut layout = whole(chosen);
         layout.fit(columns, room);
         layout
     }

@@ -1,7 +1,9 @@
-//! `fh login --activation`, whatever it finds: one line, exit status 0, and nothing lost. `tests/nix_activation.rs`
+//! `fh login --activation`, whatever it finds: one line, exit status 0, and nothing lost. `tests/end_to_end/activation.rs`
 //! runs it as NixOS does.
 
 use data_encoding::BASE64URL_NOPAD;
+use fh_testkit::assert_contains;
+use fh_testkit::rows;
 use serde_json::json;
 
 use crate::world::{World, mode};
@@ -28,16 +30,8 @@ fn world() -> World {
 }
 
 fn login<'a>(scope: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let login = [
-        "login",
-        "--server",
-        SERVER,
-        "--token-file",
-        "token",
-        "--activation",
-        "--scope",
-        scope,
-    ];
+    let login = ["login", "--server", SERVER, "--token-file", "token"];
+    let login = [&login[..], &["--activation", "--scope", scope]].concat();
     [&login[..], more].concat()
 }
 
@@ -97,39 +91,27 @@ fn an_activation_writes_the_netrc_that_nix_reads_and_nothing_the_second_time() {
 fn whatever_is_wrong_is_one_line_and_no_failure() {
     let expired = token(1);
     let half = token(LATE).split_once('.').unwrap().0.to_owned();
-    for (file, content, told) in [
-        ("token", "", "there is no token in token"),
-        ("token", expired.as_str(), "this token expired"),
-        ("token", half.as_str(), "not a token"),
-        (
-            "etc-nix/netrc",
-            "machine cache.example.org login me password mine\n",
-            "that is not a token",
-        ),
-        (
-            "etc-nix/netrc",
-            "machine a.org password \"open\n",
-            "cannot be parsed",
-        ),
-        (
-            "etc-nix/nix.conf",
-            "include /nonexistent/other.conf\n",
-            "/nonexistent/other.conf",
-        ),
-        (
-            "etc-nix/nix.conf",
-            "netrc-file = relative\n",
-            "which is not an absolute path",
-        ),
-        (
-            ".config/fh/ledger.json",
-            "{",
-            "ledger.json cannot be parsed",
-        ),
-        (".config/fh/config.toml", "servers = 1\n", "config.toml"),
-    ] {
+    for [file, content, told] in rows(
+        r#"
+        token             |         | there is no token in token
+        token             | EXPIRED | this token expired
+        token             | HALF    | not a token
+        etc-nix/netrc     | machine cache.example.org login me password mine | that is not a token
+        etc-nix/netrc     | machine a.org password "open     | cannot be parsed
+        etc-nix/nix.conf  | include /nonexistent/other.conf | /nonexistent/other.conf
+        etc-nix/nix.conf  | netrc-file = relative           | which is not an absolute path
+        .config/fh/ledger.json | {                          | ledger.json cannot be parsed
+        .config/fh/config.toml | servers = 1                | config.toml
+        "#,
+    ) {
+        let content = match content {
+            "EXPIRED" => expired.clone(),
+            "HALF" => half.clone(),
+            "" | "{" => content.to_owned(),
+            line => format!("{line}\n"),
+        };
         let world = world();
-        world.write(file, content);
+        world.write(file, &content);
         let before = world.everything();
         let said = line(&world, "system");
         assert!(said.starts_with("fh: failed: "), "{file}: {said}");
@@ -140,7 +122,7 @@ fn whatever_is_wrong_is_one_line_and_no_failure() {
     let mut world = world();
     world.set("XDG_CONFIG_HOME", "relative");
     let said = line(&world, "system");
-    assert!(said.contains("XDG_CONFIG_HOME names relative"), "{said}");
+    assert_contains(&said, &["XDG_CONFIG_HOME names relative"]);
     // Nor a variable that counts for every command, and a directory that is gone.
     for (name, value, told) in [
         ("FH_VERBOSITY", "loud", "FH_VERBOSITY is \"loud\""),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use expectrl::session::OsSession;
 use expectrl::{Expect as _, Session};
+use fh_testkit::assert_contains;
 use fh_testkit::server::TestServer;
 
 use crate::world::World;
@@ -16,7 +17,7 @@ use crate::world::World;
 /// Somebody with a server that has the flakes acme/app and acme/web.
 fn world(server: &TestServer) -> World {
     let world = World::logged_in(server, server.admin_token());
-    world.fh(&["org", "create", "acme"]).success();
+    world.typed("org create acme").success();
     for flake in ["acme/app", "acme/web"] {
         world.fh(&["flake", "create", flake]).success();
     }
@@ -143,7 +144,7 @@ fn fish_completes_commands_words_and_flakes_with_what_they_are() {
     let server = TestServer::start().unwrap();
     let world = world(&server);
     let Some(fish) = shell("fish") else { return };
-    let script = world.fh(&["completion", "fish"]).success().stdout;
+    let script = world.typed("completion fish").success().stdout;
     world.write("completions", &script);
     let complete = |line: &str| {
         let output = Command::new(&fish)
@@ -174,7 +175,7 @@ fn fish_completes_commands_words_and_flakes_with_what_they_are() {
         }
         assert!(Instant::now() < deadline, "{flakes}");
     };
-    assert!(flakes.contains("acme/web"), "{flakes}");
+    assert_contains(&flakes, &["acme/web"]);
 }
 
 /// What a shell is given at TAB for `fh push <current>`.
@@ -200,8 +201,7 @@ fn a_server_that_never_answers_costs_little_and_says_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let mut world = world;
-    world.set("FH_SERVER", address);
-    world.set("FH_TOKEN", "fh1_whatever");
+    world.acts_at(address, "fh1_whatever");
     let (found, took) = candidates(&world, "acme/");
     assert_eq!(found, "");
     // Not a measurement: without the limit this would be the client's time-out, many seconds.

@@ -23,7 +23,7 @@ const LOSING: [&str; 8] = [
 
 fn company(server: &TestServer) -> World {
     let world = World::logged_in(server, server.admin_token());
-    for command in [
+    world.run_all(&[
         "org create acme",
         "org create gone",
         "flake create acme/app",
@@ -35,14 +35,8 @@ fn company(server: &TestServer) -> World {
         "team create acme/ops",
         "service-account create acme/fleet",
         GITHUB,
-    ] {
-        run(&world, command).success();
-    }
+    ]);
     world
-}
-
-fn run(world: &World, command: &str) -> crate::world::Run {
-    world.typed(command)
 }
 
 #[test]
@@ -51,7 +45,7 @@ fn without_a_terminal_what_is_lost_has_to_be_confirmed_beforehand() {
     let world = company(&server);
     for command in LOSING {
         for form in ["", " --json"] {
-            let refused = run(&world, &format!("{command}{form}")).code(2);
+            let refused = world.typed(format!("{command}{form}")).code(2);
             let is_json = refused.stdout.contains("\"error\": \"usage\"");
             assert_eq!(
                 is_json,
@@ -64,18 +58,16 @@ fn without_a_terminal_what_is_lost_has_to_be_confirmed_beforehand() {
         }
     }
     for command in LOSING {
-        run(&world, &format!("{command} --yes")).success();
+        world.typed(format!("{command} --yes")).success();
     }
     // What shows more to others is done without being asked about.
     let server = TestServer::start().unwrap();
     let world = company(&server);
-    for command in [
+    world.run_all(&[
         "flake set acme/app --visibility public",
         "flake set acme/other --visibility unlisted",
         "user set alice --server-admin true",
-    ] {
-        run(&world, command).success();
-    }
+    ]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::Value;
 
 use crate::world::{Run, World, mode};
@@ -116,13 +117,9 @@ fn the_token_outlasts_every_start_of_the_daemon_and_goes_with_the_logout() {
         let world = machine(before);
         let own = start_daemon(&world);
         let (before, theirs) = (config(&world), seen(&world));
-        let run = log_in(&world, &server, "system", &[]).success();
-        assert!(
-            run.stderr
-                .contains("Determinate Nix reads these files when it starts"),
-            "{what}: {}",
-            run.stderr
-        );
+        log_in(&world, &server, "system", &[])
+            .success()
+            .says(&["Determinate Nix reads these files when it starts"]);
         assert_eq!(seen(&world), theirs, "{what}");
         let source = world.path("determinate/fh-netrc");
         assert_eq!(mode(&source), 0o600, "{what}");
@@ -138,7 +135,7 @@ fn the_token_outlasts_every_start_of_the_daemon_and_goes_with_the_logout() {
             .json();
         assert_eq!(again["changed"], false, "{what}: {again}");
 
-        world.fh(&["logout"]).success();
+        world.typed("logout").success();
         assert_eq!(config(&world), before, "{what}");
         assert!(!source.exists(), "{what}");
         assert_eq!(
@@ -170,10 +167,9 @@ fn a_configuration_that_is_not_understood_is_named_by_its_place_and_left() {
     ] {
         let world = machine(Some(before));
         let (text, theirs) = (config(&world), seen(&world));
-        let run = log_in(&world, &server, "system", &[]).code(1);
-        for said in ["config.json cannot be edited", place] {
-            assert!(run.stderr.contains(said), "{before}: {}", run.stderr);
-        }
+        log_in(&world, &server, "system", &[])
+            .code(1)
+            .says(&["config.json cannot be edited", place]);
         assert_eq!(config(&world), text, "{before}");
         assert_eq!(seen(&world), theirs, "{before}");
         assert!(!world.path("determinate/fh-netrc").exists(), "{before}");
@@ -192,16 +188,13 @@ fn a_configuration_that_is_generated_is_left_and_the_line_is_said() {
         &link,
     )
     .unwrap();
-    let run = log_in(&world, &server, "system", &[]).success();
-    for said in [
+    log_in(&world, &server, "system", &[]).success().says(&[
         "is generated from a configuration",
         "`authentication.additionalNetrcSources`",
         "fh-netrc",
-    ] {
-        assert!(run.stderr.contains(said), "{}", run.stderr);
-    }
+    ]);
     assert!(link.is_symlink());
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(link.is_symlink());
     assert!(!world.path("determinate/fh-netrc").exists());
 }
@@ -241,20 +234,19 @@ fn what_a_secret_manager_writes_is_left_to_it() {
             };
             let conf = format!("netrc-file = {}\n", named.display());
             world.write("etc-nix/nix.conf", &conf);
-            let run = log_in(&world, &server, scope, &[]).success();
-            for said in [named.to_str().unwrap(), "`fh login --print`"] {
-                assert!(run.stderr.contains(said), "{scope} {what}: {}", run.stderr);
-            }
+            log_in(&world, &server, scope, &[])
+                .success()
+                .says(&[named.to_str().unwrap(), "`fh login --print`"]);
             assert!(!secret.parent().unwrap().exists(), "{scope} {what}");
             assert_eq!(named.is_symlink(), is_link, "{scope} {what}");
             // The rest is set up.
-            world.fh(&["status"]).success();
+            world.typed("status").success();
             let lines = world.fh(&["login", "--scope", scope, "--print"]).success();
             assert!(
                 lines.stdout.contains(server.admin_token()),
                 "{scope} {what}"
             );
-            world.fh(&["logout"]).success();
+            world.typed("logout").success();
             let conf_after = fs::read_to_string(world.path("etc-nix/nix.conf")).unwrap();
             assert_eq!(conf_after, conf, "{scope} {what}");
         }
@@ -268,7 +260,7 @@ fn diagnosis(world: &World, netrc: &str) -> (String, String) {
         "#!/bin/sh\ncase \"$*\" in *\"config show\"*) echo '{settings}';; *) exit 1;; esac\n"
     );
     world.program("nix", &script);
-    let report = world.fh(&["doctor", "--json"]).json();
+    let report = world.typed("doctor --json").json();
     let checks = report["checks"].as_array().unwrap();
     let found = checks.iter().find(|found| found["check"] == "netrc");
     let found = found.unwrap_or_else(|| panic!("{report}"));
@@ -284,15 +276,13 @@ fn the_doctor_knows_who_writes_the_netrc() {
     log_in(&world, &server, "user", &[]).success();
     let (outcome, fix) = diagnosis(&world, &theirs);
     assert_eq!(outcome, "failed");
-    assert!(fix.contains("--scope system"), "{fix}");
+    assert_contains(&fix, &["--scope system"]);
 
     log_in(&world, &server, "system", &[]).success();
     let (outcome, fix) = diagnosis(&world, &theirs);
     assert_eq!(outcome, "failed");
-    assert!(
-        fix.contains("nix-daemon") && !fix.contains("login"),
-        "{fix}"
-    );
+    assert_contains(&fix, &["nix-daemon"]);
+    assert_lacks(&fix, &["login"]);
 
     start_daemon(&world);
     let (outcome, _) = diagnosis(&world, &theirs);
@@ -300,7 +290,7 @@ fn the_doctor_knows_who_writes_the_netrc() {
 
     let (outcome, fix) = diagnosis(&world, "/run/fh-test-that-nobody-has/netrc");
     assert_eq!(outcome, "failed");
-    assert!(fix.contains("`fh login --print`"), "{fix}");
+    assert_contains(&fix, &["`fh login --print`"]);
     // Everybody else's is what a login writes.
     let (outcome, fix) = diagnosis(&world, &world.path("netrc").display().to_string());
     assert_eq!(outcome, "failed");

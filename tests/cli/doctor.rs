@@ -1,5 +1,5 @@
 //! `fh doctor` without a Nix, and with a program that answers like one: what is broken has a line of its own with the
-//! command that mends it, and does not hide what else is broken. `tests/nix_doctor.rs` has the real Nix.
+//! command that mends it, and does not hide what else is broken. `tests/end_to_end/doctor.rs` has the real Nix.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
@@ -52,7 +52,7 @@ fn line<'a>(report: &'a Value, check: &str) -> (&'a str, &'a str, &'a str) {
 }
 
 fn doctor(world: &World) -> Value {
-    world.fh(&["doctor", "--json"]).code(1).json()
+    world.typed("doctor --json").code(1).json()
 }
 
 /// What `fh` does for somebody whom modes keep out.
@@ -222,15 +222,8 @@ fn certificates_that_cannot_be_used_are_named_and_the_rest_is_looked_at() {
         .settings(move |settings| settings.tls = Some(tls))
         .start()
         .unwrap();
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--ca-file",
-        "certificate.pem",
-    ];
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--ca-file", "certificate.pem"]].concat();
     world.with_stdin(&login, server.admin_token()).success();
     let file = world.path("certificate.pem");
     let good = fs::read(&file).unwrap();
@@ -426,7 +419,7 @@ fn what_my_own_modes_keep_from_me_has_the_command_that_gives_it_back() {
         // Every other command names it as well.
         if matches!(check, "config" | "token") {
             let command = format!("`{command} {}`", path.display());
-            assert!(status.stderr.contains(&command), "{}", status.stderr);
+            status.says(&[&command]);
         }
     }
 }
@@ -446,25 +439,25 @@ fn a_login_that_cannot_write_names_what_is_in_the_way() {
         fs::create_dir_all(&path).unwrap();
         path
     };
-    let cases: [(&str, Prepare<'_>, &[&str]); 8] = [
+    let cases: [(Prepare<'_>, &[&str]); 8] = [
+        // A directory of mine that I may not write to.
         (
-            "a directory of mine that I may not write to",
             &|world| set_mode(&make(world, "nix"), 0o500),
             &[
                 "nix is yours, and its mode 500 does not let you write to it",
                 "chmod u+rwx",
             ],
         ),
+        // The same of fh itself.
         (
-            "the same of fh itself",
             &|world| set_mode(&make(world, "fh"), 0o500),
             &[
                 "fh is yours, and its mode 500 does not let you write to it",
                 "chmod u+rwx",
             ],
         ),
+        // A link to nowhere for the netrc.
         (
-            "a link to nowhere for the netrc",
             &|world| {
                 let target = format!("{root}/absent/netrc");
                 symlink(target, make(world, "nix").join("netrc")).unwrap();
@@ -475,23 +468,23 @@ fn a_login_that_cannot_write_names_what_is_in_the_way() {
                 "`rm ",
             ],
         ),
+        // A link to nowhere for its directory.
         (
-            "a link to nowhere for its directory",
             &|world| symlink(format!("{root}/absent"), make(world, "").join("nix")).unwrap(),
             &["nix is a link to ", "which is not there", "`rm "],
         ),
+        // A link to itself.
         (
-            "a link to itself",
             &|world| symlink("netrc", make(world, "nix").join("netrc")).unwrap(),
             &["rm "],
         ),
+        // A file in place of the directory.
         (
-            "a file in place of the directory",
             &|world| fs::write(make(world, "").join("nix"), "").unwrap(),
             &["nix is a file, and has to be a directory", "mv "],
         ),
+        // A directory of root, by nix.conf of the machine.
         (
-            "a directory of root, by nix.conf of the machine",
             &|world| {
                 let conf = format!("netrc-file = {root}/netrc\n");
                 world.write("etc-nix/nix.conf", &conf);
@@ -501,8 +494,8 @@ fn a_login_that_cannot_write_names_what_is_in_the_way() {
                 "because of `netrc-file` in nix.conf",
             ],
         ),
+        // A directory that would have to be made there.
         (
-            "a directory that would have to be made there",
             &|world| {
                 let conf = format!("netrc-file = {root}/a/b/netrc\n");
                 world.write(".config/nix/nix.conf", &conf);
@@ -513,30 +506,17 @@ fn a_login_that_cannot_write_names_what_is_in_the_way() {
             ],
         ),
     ];
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--token-file",
-        "token",
-    ];
-    for (what, prepare, words) in cases {
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--token-file", "token"]].concat();
+    for (prepare, words) in cases {
         let world = World::new();
         world.write("token", server.admin_token());
         prepare(&world);
         give_away(&world.path(""));
         let run = as_nobody(&world, &login).code(1);
-        for word in words {
-            assert!(
-                run.stderr.contains(word),
-                "{what}: {word:?} in {}",
-                run.stderr
-            );
-        }
+        run.says(words);
         // Nothing that belongs to others is proposed to be changed.
-        assert!(!run.stderr.contains("sudo chown"), "{what}: {}", run.stderr);
+        run.never_says(&["sudo chown"]);
     }
     // What `sudo` has left behind in my own directory is.
     let world = World::new();
@@ -546,5 +526,5 @@ fn a_login_that_cannot_write_names_what_is_in_the_way() {
     chown(&nix, Some(0), Some(0)).unwrap();
     let run = as_nobody(&world, &login).code(1);
     let command = format!("sudo chown -R \"$(id -un)\" {}", nix.display());
-    assert!(run.stderr.contains(&command), "{}", run.stderr);
+    run.says(&[&command]);
 }

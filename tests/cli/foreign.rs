@@ -1,10 +1,10 @@
 //! Logging in to servers of other kinds: FlakeHub, and attic.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
-use std::sync::Arc;
 
+use fh_testkit::assert_contains;
+
+use crate::answering::answering;
 use crate::world::{World, mode};
 
 const KEY: &str = "main:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
@@ -17,56 +17,21 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// `paths`: path → (needs the token, JSON). What else is asked for is not found.
     pub(crate) fn start(token: &str, paths: &[(&str, bool, &str)]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let paths: Arc<BTreeMap<String, (bool, String)>> = Arc::new(
-            paths
-                .iter()
-                .map(|(path, closed, json)| ((*path).to_owned(), (*closed, (*json).to_owned())))
-                .collect(),
-        );
-        let expected = format!("Bearer {token}");
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (paths, expected) = (Arc::clone(&paths), expected.clone());
-                std::thread::spawn(move || {
-                    let mut stream = stream.unwrap();
-                    let mut reader = BufReader::new(stream.try_clone().unwrap());
-                    let mut request = String::new();
-                    let mut authorized = false;
-                    loop {
-                        let mut line = String::new();
-                        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                            return;
-                        }
-                        if request.is_empty() {
-                            request.clone_from(&line);
-                        }
-                        if let Some((name, value)) = line.split_once(':')
-                            && name.eq_ignore_ascii_case("authorization")
-                        {
-                            authorized = value.trim() == expected;
-                        }
-                        if line == "\r\n" {
-                            break;
-                        }
-                    }
-                    let path = request.split(' ').nth(1).unwrap_or_default();
-                    let (status, body) = match paths.get(path) {
-                        None => (404, r#"{"code":404,"error":"NotFound","message":"no"}"#),
-                        Some((true, _)) if !authorized => (
-                            401,
-                            r#"{"code":401,"error":"Unauthorized","message":"no token"}"#,
-                        ),
-                        Some((_, json)) => (200, json.as_str()),
-                    };
-                    let _ = write!(
-                        stream,
-                        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                        body.len()
-                    );
-                });
-            }
+        let paths = paths
+            .iter()
+            .map(|(path, closed, json)| ((*path).to_owned(), (*closed, (*json).to_owned())));
+        let paths: BTreeMap<String, (bool, String)> = paths.collect();
+        let expected = token.to_owned();
+        let url = answering(move |asked| {
+            let (status, body) = match paths.get(&asked.path) {
+                None => (404, r#"{"code":404,"error":"NotFound","message":"no"}"#),
+                Some((true, _)) if asked.bearer != expected => (
+                    401,
+                    r#"{"code":401,"error":"Unauthorized","message":"no token"}"#,
+                ),
+                Some((_, json)) => (200, json.as_str()),
+            };
+            (status, "", body.to_owned())
         });
         Self { url }
     }
@@ -94,27 +59,23 @@ fn an_attic_server_is_recognised_and_set_up() {
         "machine 127.0.0.1 login attic password eyJ.attic.token\n"
     );
     let conf = world.read("nix/nix.conf");
-    assert!(conf.contains(&server) && conf.contains(KEY), "{conf}");
-    world.fh(&["status"]).success();
-    let run = world.with_stdin(&login, "eyJ.attic.token").success();
-    assert!(run.stderr.contains("Already set up"), "{}", run.stderr);
-    world.fh(&["logout"]).success();
+    assert_contains(&conf, &[&server, KEY]);
+    world.typed("status").success();
+    world
+        .with_stdin(&login, "eyJ.attic.token")
+        .success()
+        .says(&["Already set up"]);
+    world.typed("logout").success();
     assert!(world.everything().is_empty());
 
-    let run = world.with_stdin(&login, "eyJ.another.token").code(1);
-    assert!(
-        run.stderr.contains("does not accept this token"),
-        "{}",
-        run.stderr
-    );
-    let run = world
+    world
+        .with_stdin(&login, "eyJ.another.token")
+        .code(1)
+        .says(&["does not accept this token"]);
+    world
         .with_stdin(&["login", "--server", &attic.url], "eyJ.attic.token")
-        .code(1);
-    assert!(
-        run.stderr.contains("name one of its caches"),
-        "{}",
-        run.stderr
-    );
+        .code(1)
+        .says(&["name one of its caches"]);
     assert!(world.everything().is_empty());
 }
 
@@ -125,20 +86,16 @@ fn a_token_of_5000_characters_is_no_problem() {
     let attic = attic(&token);
     let world = World::new();
     let server = format!("{}/main", attic.url);
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        &server,
-        "--no-netrc",
-    ];
+    let login = ["login", "--scope", "user", "--server", &server];
+    let login = [&login[..], &["--no-netrc"]].concat();
     world.with_stdin(&login, &token).success();
-    world.fh(&["status"]).success();
+    world.typed("status").success();
     // A netrc cannot carry it to every reader; nothing is written then.
     let world = World::new();
-    let run = world.with_stdin(&login[..5], &token).code(1);
-    assert!(run.stderr.contains("netrc"), "{}", run.stderr);
+    world
+        .with_stdin(&login[..5], &token)
+        .code(1)
+        .says(&["netrc"]);
     assert!(world.everything().is_empty());
 }
 
@@ -163,19 +120,15 @@ fn flakehub_as_scripts_for_the_existing_fh_use_it() {
         "machine 127.0.0.1 login flakehub password flakehub1_ey.x.y\n"
     );
     let conf = world.read("nix/nix.conf");
-    assert!(
-        conf.contains("cache.flakehub.com-3:") && conf.contains("cache.flakehub.com-10:"),
-        "{conf}"
-    );
-    let status = world.fh(&["status", "--json"]).success().json();
+    assert_contains(&conf, &["cache.flakehub.com-3:", "cache.flakehub.com-10:"]);
+    let status = world.json("status");
     assert_eq!(
         (&status["user"], &status["server_kind"]),
         (&"alice".into(), &"flakehub".into())
     );
 
     world.write("token", "flakehub1_ey.other.y\n");
-    let run = world.fh(&login).code(1);
-    assert!(run.stderr.contains("editview=tokens"), "{}", run.stderr);
+    world.fh(&login).code(1).says(&["editview=tokens"]);
 }
 
 #[test]
@@ -186,15 +139,8 @@ fn flakehub_s_token_stands_where_the_existing_fh_looks_for_it() {
         ".config/nix/netrc",
         "machine flakehub.com login flakehub password flakehub1_old\n",
     );
-    let skip = [
-        "login",
-        "--scope",
-        "user",
-        "--token-file",
-        "token",
-        "--skip-status",
-    ];
-    world.fh(&skip).success();
+    let skip = "login --scope user --token-file token --skip-status";
+    world.typed(skip).success();
     let auth = world.config("flakehub/auth");
     assert_eq!(
         std::fs::read_to_string(&auth).unwrap(),
@@ -204,16 +150,16 @@ fn flakehub_s_token_stands_where_the_existing_fh_looks_for_it() {
     let netrc = world.read("nix/netrc");
     for host in ["flakehub.com", "api.flakehub.com", "cache.flakehub.com"] {
         let line = format!("machine {host} login flakehub password flakehub1_ey.x.y\n");
-        assert!(netrc.contains(&line), "{netrc}");
+        assert_contains(&netrc, &[&line]);
     }
     assert!(
         world
             .read("nix/nix.conf")
             .contains("https://cache.flakehub.com")
     );
-    let list = world.fh(&["server", "list", "--json"]).success().json();
+    let list = world.json("server list");
     assert_eq!(list[0]["name"], "flakehub");
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(!auth.exists());
     assert!(world.read("nix/netrc").contains("flakehub1_old"));
 }

@@ -1,15 +1,16 @@
 //! Servers and files that mean harm: nothing hangs, nothing is written for a host that nobody agreed to.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
+use crate::answering::answering;
 use crate::foreign::Foreign;
 use crate::prompt::{on_a_terminal, rest};
 use crate::world::{Run, World};
@@ -34,7 +35,7 @@ enum Bad {
 impl Bad {
     const ALL: [Self; 4] = [Self::Pipe, Self::Device, Self::Directory, Self::Huge];
 
-    /// Puts it there.
+    /// Makes a file of this kind at the path.
     fn put(self, path: &Path) {
         let _ = std::fs::remove_file(path);
         let _ = std::fs::remove_dir(path);
@@ -144,8 +145,7 @@ fn a_file_that_is_none_is_named_and_not_waited_for() {
 
 #[test]
 fn a_lock_that_is_a_pipe_is_not_waited_for() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     for (name, arguments) in [
         (".setup.fh-lock", &["logout"][..]),
         (".config.toml.fh-lock", &["logout"][..]),
@@ -197,28 +197,23 @@ fn a_token_is_written_for_no_host_that_nobody_agreed_to() {
         let words = with(more);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let run = world.with_stdin(&words, "secret").code(1);
-        assert!(run.stderr.contains("github.com"), "{}", run.stderr);
-        assert!(
-            run.stderr.contains("`--allow-cache-host github.com`"),
-            "{}",
-            run.stderr
-        );
-        assert!(!run.stdout.contains("secret"), "{}", run.stdout);
+        run.says(&["github.com", "`--allow-cache-host github.com`"]);
+        assert_lacks(&run.stdout, &["secret"]);
         assert!(world.everything().is_empty());
     }
-    let run = world
+    world
         .with_stdin(&[&login[..], &["--dry-run"]].concat(), "secret")
-        .success();
-    assert!(run.stderr.contains("github.com"), "{}", run.stderr);
+        .success()
+        .says(&["github.com"]);
     assert!(world.everything().is_empty());
 
     let allowed = [&login[..], &["--allow-cache-host", "GitHub.com"]].concat();
     world.with_stdin(&allowed, "secret").success();
     let netrc = world.read("nix/netrc");
-    assert!(netrc.contains("machine github.com "), "{netrc}");
+    assert_contains(&netrc, &["machine github.com "]);
     // It was agreed to.
     world.with_stdin(&login, "secret").success();
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(world.everything().is_empty());
 
     let without = [&login[..], &["--no-netrc"]].concat();
@@ -228,15 +223,8 @@ fn a_token_is_written_for_no_host_that_nobody_agreed_to() {
 #[test]
 fn on_a_terminal_the_host_is_asked_for() {
     let server = elsewhere("secret", "github.com");
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        &server.url,
-        "--token-file",
-        "token",
-    ];
+    let login = ["login", "--scope", "user", "--server", &server.url];
+    let login = [&login[..], &["--token-file", "token"]].concat();
     for (answer, agrees) in [("\r", false), ("n\r", false), ("y\r", true)] {
         let world = World::new();
         world.write("token", "secret");
@@ -257,11 +245,8 @@ fn on_a_terminal_the_host_is_asked_for() {
 
 /// Starts `fh` with a pipe as its stdin.
 fn started(world: &World, arguments: &[&str]) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .current_dir(world.path(""))
-        .args(arguments)
+    world
+        .process(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -307,11 +292,11 @@ fn a_pipe_that_a_shell_names_is_read_and_not_waited_for_in_silence() {
         inspected.success();
         let run = world.with_stdin(&login(name), " \n").code(1);
         let expected = format!("there is no token in {name}");
-        assert!(run.stderr.contains(&expected), "{}", run.stderr);
+        run.says(&[&expected]);
         world
             .with_stdin(&login(name), server.admin_token())
             .success();
-        world.fh(&["list", "flakes"]).success();
+        world.typed("list flakes").success();
     }
     // Nobody writes to it, and somebody may yet.
     let world = World::new();
@@ -322,35 +307,30 @@ fn a_pipe_that_a_shell_names_is_read_and_not_waited_for_in_silence() {
     let mut said = String::new();
     rest.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert!(said.contains("there is no token in /dev/fd/0"), "{said}");
+    assert_contains(&said, &["there is no token in /dev/fd/0"]);
     assert!(world.everything().is_empty());
 }
 
 #[test]
 fn a_command_says_that_it_waits_and_for_how_long_the_server_wants_it_to() {
     for (status, asked, said) in [
-        (503, "7200", "(the server asks to wait 2 h 0 min)"),
-        (429, "100000", "(the server asks to wait 27 h 46 min)"),
-        (503, "15", "Trying again in 1"),
+        (
+            503,
+            "Retry-After: 7200\r\n",
+            "(the server asks to wait 2 h 0 min)",
+        ),
+        (
+            429,
+            "Retry-After: 100000\r\n",
+            "(the server asks to wait 27 h 46 min)",
+        ),
+        (503, "Retry-After: 15\r\n", "Trying again in 1"),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let request = BufReader::new(stream.try_clone().unwrap()).lines();
-                let head = request.map_while(Result::ok);
-                head.take_while(|line| !line.is_empty()).for_each(drop);
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status} X\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\
-                     Connection: close\r\n\r\n"
-                );
-            }
-        });
         let mut world = World::new();
-        world.set("FH_SERVER", url);
-        world.set("FH_TOKEN", "fh1_abc");
+        world.acts_at(
+            answering(move |_| (status, asked, String::new())),
+            "fh1_abc",
+        );
         let mut child = started(&world, &["list", "flakes"]);
         let begin = std::time::Instant::now();
         drop(says(&mut child, &["Trying again in", said]));

@@ -1,5 +1,6 @@
 //! Invitations, follows, leaving, kept names and trusted keys on the command line.
 
+use fh_testkit::assert_contains;
 use fh_testkit::server::TestServer;
 
 use crate::world::World;
@@ -10,10 +11,9 @@ fn scene<const N: usize>(people: [&str; N]) -> (TestServer, [World; N]) {
         .anyone_makes_organizations()
         .start()
         .unwrap();
-    let all = ["pull", "push", "mint", "admin"];
     let worlds = people.map(|name| {
         server.create_user(name).unwrap();
-        World::logged_in(&server, &server.token_for(name, &all).unwrap())
+        World::of(&server, name)
     });
     (server, worlds)
 }
@@ -184,13 +184,13 @@ fn what_is_followed_is_an_ordered_list() {
     position,flake
     1,acme/open
     ");
-    assert_eq!(bob.fh(&["follow", "*"]).code, Some(2));
+    assert_eq!(bob.typed("follow *").code, Some(2));
     for refused in ["--list acme/open", "list acme/open", "list --first"] {
         let words: Vec<&str> = refused.split(' ').collect();
         let run = bob.fh(&[&["follow"][..], &words].concat()).code(2);
         assert_eq!(run.stdout, "", "{refused}");
     }
-    let list = bob.fh(&["follow", "--json"]).success().json();
+    let list = bob.json("follow");
     for same in ["list", "ls", "--list"] {
         let words = ["follow", same, "--json"];
         assert_eq!(bob.fh(&words).success().json(), list, "{same}");
@@ -202,8 +202,7 @@ fn what_is_followed_is_an_ordered_list() {
 fn an_organisation_for_somebody_else_is_made_without_oneself() {
     let server = TestServer::start().unwrap();
     server.create_user("ann").unwrap();
-    let all = ["pull", "push", "mint", "admin"];
-    let ann = World::logged_in(&server, &server.token_for("ann", &all).unwrap());
+    let ann = World::of(&server, "ann");
     let admin = World::logged_in(&server, server.admin_token());
     let told = transcript(
         &server,
@@ -243,8 +242,7 @@ fn an_organisation_for_somebody_else_is_made_without_oneself() {
 fn names_are_kept_and_keys_are_trusted() {
     let server = TestServer::start().unwrap();
     server.create_user("ann").unwrap();
-    let all = ["pull", "push", "mint", "admin"];
-    let ann = World::logged_in(&server, &server.token_for("ann", &all).unwrap());
+    let ann = World::of(&server, "ann");
     let admin = World::logged_in(&server, server.admin_token());
     let key = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
     let own = server.get("/.well-known/fh", None).unwrap().json().unwrap();
@@ -324,7 +322,7 @@ fn names_are_kept_and_keys_are_trusted() {
     $ fh org create acme
     Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     "#);
-    assert_eq!(admin.fh(&["org", "set", "acme"]).code, Some(2));
+    assert_eq!(admin.typed("org set acme").code, Some(2));
 }
 
 /// The words of a line of a shell: what stands in double quotes is one.
@@ -399,5 +397,5 @@ fn the_five_minutes_of_the_readme_are_as_they_stand_there() {
         ]
     );
     let listed = &done.last().unwrap().1;
-    assert!(listed.contains("acme/app,private,read,"), "{listed}");
+    assert_contains(&listed, &["acme/app,private,read,"]);
 }

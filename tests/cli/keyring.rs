@@ -79,8 +79,7 @@ fn a_token_is_kept_in_a_real_keyring_and_goes_with_the_logout() {
 
 #[test]
 fn a_token_moves_between_file_and_keyring() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     world.write("token", server.admin_token());
     let script = format!(
         "{UNLOCKED}
@@ -141,7 +140,7 @@ fn a_locked_keyring_is_told_of_and_no_file_is_written_instead() {
     let run = in_a_session(&world, script, &[server.url()]).unwrap();
     assert!(begin.elapsed() < ENDLESS);
     let run = run.code(1);
-    assert!(run.stderr.contains("--store file"), "{}", run.stderr);
+    run.says(&["--store file"]);
     assert!(world.everything().is_empty(), "{}", run.stderr);
 }
 
@@ -179,11 +178,10 @@ fn a_bus_that_never_answers_is_given_up_and_no_file_is_written_instead() {
         .read("fh/config.toml")
         .replace("url =", "token-store = \"keyring\"\nurl =");
     world.write(".config/fh/config.toml", &config);
-    let run = world.fh(&["status"]).code(4);
-    assert!(run.stderr.contains("did not answer"), "{}", run.stderr);
+    world.typed("status").code(4).says(&["did not answer"]);
     // What needs no token needs no keyring.
-    world.fh(&["--help"]).success();
-    world.fh(&["server", "list"]).success();
+    world.typed("--help").success();
+    world.typed("server list").success();
 }
 
 #[test]
@@ -191,20 +189,13 @@ fn without_a_bus_there_is_no_keyring() {
     let server = TestServer::start().unwrap();
     let mut world = World::new();
     world.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--store",
-        "keyring",
-    ];
-    let run = world.with_stdin(&login, server.admin_token()).code(1);
-    assert!(
-        run.stderr.contains("there is no usable keyring"),
-        "{}",
-        run.stderr
+    let login = format!(
+        "login --scope user --server {} --store keyring",
+        server.url()
     );
+    world
+        .given(&login, server.admin_token())
+        .code(1)
+        .says(&["there is no usable keyring"]);
     assert!(world.everything().is_empty());
 }

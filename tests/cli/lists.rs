@@ -1,15 +1,13 @@
 //! Lists that leave nothing out, names that were perhaps meant, and who can give what is missing.
 
+use fh_testkit::rows;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::Value;
 
 use crate::world::World;
 
 const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];
-
-fn run(world: &World, command: &str) -> crate::world::Run {
-    world.typed(command)
-}
 
 /// The server's administrator owns `corp` with the flakes `corp/web` and `corp/website`. Alice is a member and in the
 /// team `builders`, bob administers it, and zoe has nothing there.
@@ -21,25 +19,23 @@ fn scene() -> (TestServer, World) {
         server.create_user(user).unwrap();
     }
     let world = World::logged_in(&server, server.admin_token());
-    for command in [
+    world.run_all(&[
         "member set corp alice",
         "member set corp bob admin",
         "team create corp/builders",
         "team add corp/builders alice",
         "grant add corp/* @members read",
         "grant add corp/web team:builders write",
-    ] {
-        run(&world, command).success();
-    }
+    ]);
     (server, world)
 }
 
 #[test]
 fn what_applies_to_a_flake_is_listed_with_where_it_is_from() {
     let (server, world) = scene();
-    run(&world, "grant add corp/web zoe admin").success();
-    run(&world, "user disable zoe").success();
-    let listed = run(&world, "grant list corp/web").success();
+    world.typed("grant add corp/web zoe admin").success();
+    world.typed("user disable zoe").success();
+    let listed = world.typed("grant list corp/web").success();
     insta::assert_snapshot!(listed.printed(&server), @r"
     subject,role,pending,on,created_at,by,users
     zoe,admin,false,corp/web,[TIME],grant,
@@ -49,27 +45,23 @@ fn what_applies_to_a_flake_is_listed_with_where_it_is_from() {
     bob,admin,false,corp/*,[TIME],admin,bob
     ");
     assert_eq!(listed.stderr, "");
-    let json = run(&world, "grant list corp/web --json").success().json();
+    let json = world.json("grant list corp/web");
     let applies = |index: usize| json[index]["applies"].as_bool().unwrap();
     assert!(!applies(0) && applies(1), "{json}");
     // Who administers the flake alone is told that this is not all.
-    run(&world, "user enable zoe").success();
-    let zoe = World::logged_in(&server, &server.token_for("zoe", &ALL).unwrap());
-    let listed = run(&zoe, "grant list corp/web").success();
-    assert!(!listed.stdout.contains("alice"), "{}", listed.stdout);
-    assert!(
-        listed.stderr.contains("shown to administrators of corp"),
-        "{}",
-        listed.stderr
-    );
+    world.typed("user enable zoe").success();
+    let zoe = World::of(&server, "zoe");
+    let listed = zoe.typed("grant list corp/web").success();
+    assert_lacks(&listed.stdout, &["alice"]);
+    listed.says(&["shown to administrators of corp"]);
 }
 
 #[test]
 fn what_somebody_has_is_shown_without_a_path() {
     let (server, world) = scene();
-    let alice = World::logged_in(&server, &server.token_for("alice", &ALL).unwrap());
-    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
-    let shown = run(&world, "why --user alice").success().stdout;
+    let alice = World::of(&server, "alice");
+    let bob = World::of(&server, "bob");
+    let shown = world.typed("why --user alice").success().stdout;
     insta::assert_snapshot!(shown, @r"
     Who:    alice
     Answer: alice reads 2 flakes at the root address, and public flakes by their names.
@@ -83,48 +75,44 @@ fn what_somebody_has_is_shown_without_a_path() {
     corp/website  read   grant on corp/* to @members         private
     ");
     // The same to herself, and to who administers the organisation.
-    assert_eq!(run(&alice, "why").success().stdout, shown);
-    let by_bob = run(&bob, "why --user ALICE").success().stdout;
-    assert!(
-        by_bob.contains("corp/web      write  grant on corp/web to team:builders"),
-        "{by_bob}"
-    );
-    assert!(
-        by_bob.contains("organisations that you administer"),
-        "{by_bob}"
+    assert_eq!(alice.typed("why").success().stdout, shown);
+    let by_bob = bob.typed("why --user ALICE").success().stdout;
+    assert_contains(
+        &by_bob,
+        &[
+            "corp/web      write  grant on corp/web to team:builders",
+            "organisations that you administer",
+        ],
     );
     // An account is shown to whom its access is, and its own facts only to itself and the server's administrators.
     for (who, facts) in [(&world, true), (&alice, true), (&bob, false)] {
-        let shown = run(who, "user show alice").success().stdout;
+        let shown = who.typed("user show alice").success().stdout;
         assert_eq!(shown.contains("Server admin: no"), facts, "{shown}");
-        assert!(shown.contains("corp          member  builders"), "{shown}");
+        assert_contains(&shown, &["corp          member  builders"]);
     }
-    let json = run(&world, "user show alice --json").success().json();
+    let json = world.json("user show alice");
     assert_eq!(json["name"], "alice");
     assert_eq!(json["server_admin"], false);
     assert_eq!(json["access"]["flakes"][1]["flake"], "corp/website");
     for command in ["why --user bob", "user show bob"] {
-        let refused = run(&alice, command).code(1).stderr;
-        assert!(
-            refused.contains("administrators of an organisation"),
-            "{refused}"
-        );
+        let refused = alice.typed(command).code(1).stderr;
+        assert_contains(&refused, &["administrators of an organisation"]);
     }
-    run(&world, "user disable alice").success();
-    let shown = run(&world, "why --user alice").success().stdout;
-    assert!(shown.contains("alice is disabled"), "{shown}");
+    world.typed("user disable alice").success();
+    let shown = world.typed("why --user alice").success().stdout;
+    assert_contains(&shown, &["alice is disabled"]);
 }
 
 /// No token of a disabled account is shown as good, whose list it is in.
 #[test]
 fn tokens_of_disabled_accounts_are_not_good() {
     let (server, world) = scene();
-    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
-    run(&bob, "service-account create corp fleet").success();
-    run(&bob, "token create --user fleet").success();
+    let bob = World::of(&server, "bob");
+    bob.typed("service-account create corp fleet").success();
+    bob.typed("token create --user fleet").success();
     server.token_for("alice", &["pull"]).unwrap();
     let states = |who: &World, command: &str| -> Vec<(String, String)> {
-        let listed = run(who, command).success().stdout;
+        let listed = who.typed(command).success().stdout;
         let mut rows = csv_rows(&listed);
         let header = rows.remove(0);
         let column = |name: &str| header.iter().position(|title| title == name).unwrap();
@@ -135,7 +123,7 @@ fn tokens_of_disabled_accounts_are_not_good() {
     };
     for user in ["alice", "fleet"] {
         for (command, state) in [("enable", "good"), ("disable", "disabled")] {
-            run(&world, &format!("user {command} {user}")).success();
+            world.typed(format!("user {command} {user}")).success();
             let mut lists = vec![
                 (&world, format!("token list --user {user}")),
                 (&world, "token list --all".to_owned()),
@@ -171,9 +159,9 @@ fn a_slip_in_a_name_is_told_by_the_names_that_the_person_sees() {
     server.create_flake("open/wiki", "public").unwrap();
     let policy =
         "trust add github --repository corp/web --ref refs/heads/main --flake corp/web --role read";
-    run(&world, policy).success();
-    let alice = World::logged_in(&server, &server.token_for("alice", &ALL).unwrap());
-    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    world.typed(policy).success();
+    let alice = World::of(&server, "alice");
+    let bob = World::of(&server, "bob");
     for (who, command, meant) in [
         (&world, "flake show corp/wbe", Some("corp/web")),
         (&world, "flake show crop/website", Some("corp/website")),
@@ -217,35 +205,35 @@ fn a_slip_in_a_name_is_told_by_the_names_that_the_person_sees() {
         (&world, "flake show corp/database", None),
         (&world, "team show corp/designers", None),
     ] {
-        let run = run(who, command);
+        let run = who.typed(command);
         let told = run
             .stderr
             .lines()
             .find_map(|line| line.strip_prefix("Hint: Did you mean "));
         let expected = meant.map(|meant| format!("{meant}?"));
         assert_eq!(told, expected.as_deref(), "{command}: {}", run.stderr);
-        assert!(!run.stderr.contains("secret/wiki?"), "{}", run.stderr);
+        run.never_says(&["secret/wiki?"]);
     }
-    let json = run(&world, "flake show corp/wbe --json").code(1).json();
+    let json = world.typed("flake show corp/wbe --json").code(1).json();
     assert_eq!(json["hints"][0], "Did you mean corp/web?");
     // An empty list is no failure.
     for (owner, meant) in [("crop", "Did you mean corp?\n"), ("corp", ""), ("else", "")] {
-        let run = run(&world, &format!("list flakes --owner {owner}")).success();
+        let run = world
+            .typed(format!("list flakes --owner {owner}"))
+            .success();
         assert_eq!(run.stderr, meant, "{owner}");
     }
     // A token is made all the same; that nothing is reached is a warning.
-    let made = run(&world, "token create --flake corp/wbe").success();
-    assert!(
-        made.stderr.contains("Did you mean corp/web?"),
-        "{}",
-        made.stderr
-    );
+    world
+        .typed("token create --flake corp/wbe")
+        .success()
+        .says(&["Did you mean corp/web?"]);
 }
 
 #[test]
 fn what_is_not_found_is_looked_for_in_the_list_of_its_noun_that_the_person_may_run() {
     let (server, world) = scene();
-    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    let bob = World::of(&server, "bob");
     for (who, command, list) in [
         (&world, "user rename nobody x", "user list"),
         (&world, "user disable nobody", "user list"),
@@ -290,7 +278,7 @@ fn what_is_not_found_is_looked_for_in_the_list_of_its_noun_that_the_person_may_r
         ),
         (&world, "invitation accept none", "invitation list"),
     ] {
-        let told = run(who, command).code(1).stderr;
+        let told = who.typed(command).code(1).stderr;
         let hint = told.lines().filter(|line| line.starts_with("Hint: "));
         let named = format!("`fh {list}`");
         assert!(
@@ -303,7 +291,7 @@ fn what_is_not_found_is_looked_for_in_the_list_of_its_noun_that_the_person_may_r
             usize::from(list == "list flakes"),
             "{command}: {told}"
         );
-        run(who, list).success();
+        who.typed(list).success();
     }
 }
 
@@ -330,7 +318,7 @@ fn a_slip_in_the_name_of_a_server_is_told_by_those_that_are_known() {
         ),
         ("server use elsewhere", None),
     ] {
-        let run = run(&world, command);
+        let run = world.typed(command);
         assert_ne!(run.code, Some(0), "{command}");
         let told = run
             .stderr
@@ -344,7 +332,7 @@ fn a_slip_in_the_name_of_a_server_is_told_by_those_that_are_known() {
 #[test]
 fn a_refusal_names_both_needs_and_who_can_give_them() {
     let (server, world) = scene();
-    run(&world, "grant add corp/website zoe read").success();
+    world.typed("grant add corp/website zoe read").success();
     let token = |user: &str, permissions: &[&str]| server.token_for(user, permissions).unwrap();
     let granted_by = |who: &str, user: &str, flake: &str, role: &str| {
         format!("granted by {who}: `fh grant add {flake} {user} {role}`")
@@ -396,8 +384,8 @@ fn a_refusal_names_both_needs_and_who_can_give_them() {
         ),
     ] {
         let person = World::logged_in(&server, &token(user, permissions));
-        let told = run(&person, command).code(1).stderr;
-        assert!(told.contains(needs), "{told}");
+        let told = person.typed(command).code(1).stderr;
+        assert_contains(&told, &[needs]);
         for hint in &hints {
             assert!(told.contains(hint.as_str()), "{hint}: {told}");
         }
@@ -410,51 +398,27 @@ fn a_refusal_names_both_needs_and_who_can_give_them() {
 #[test]
 fn what_a_command_replaces_is_said() {
     let (_server, world) = scene();
-    for (command, before, again) in [
-        ("grant add corp/web zoe read", None, ""),
-        ("grant add corp/web zoe read", None, ""),
-        (
-            "grant add corp/web zoe admin",
-            Some("read"),
-            "fh grant add corp/web zoe read",
-        ),
-        (
-            "grant add corp/web ZOE read",
-            Some("admin"),
-            "fh grant add corp/web zoe admin",
-        ),
-        (
-            "grant add corp/* @members write",
-            Some("read"),
-            "fh grant add 'corp/*' @members read",
-        ),
-        (
-            "member set corp bob member",
-            Some("admin"),
-            "fh member set corp bob admin",
-        ),
-        (
-            "member set corp alice owner",
-            Some("member"),
-            "fh member set corp alice member",
-        ),
-        ("member set corp alice owner", None, ""),
-    ] {
-        let said = run(&world, command).success().stderr;
-        let told =
-            before.map(|before| format!("Before, the role was {before}. To restore it: `{again}`"));
-        match told {
-            Some(told) => assert!(said.contains(&told), "{command}: {said}"),
-            None => assert!(!said.contains("Before"), "{command}: {said}"),
-        }
+    for [command, before, again] in rows(
+        "
+        grant add corp/web zoe read     |        |
+        grant add corp/web zoe read     |        |
+        grant add corp/web zoe admin    | read   | fh grant add corp/web zoe read
+        grant add corp/web ZOE read     | admin  | fh grant add corp/web zoe admin
+        grant add corp/* @members write | read   | fh grant add 'corp/*' @members read
+        member set corp bob member      | admin  | fh member set corp bob admin
+        member set corp alice owner     | member | fh member set corp alice member
+        member set corp alice owner     |        |
+        ",
+    ) {
+        let said = world.typed(command).success().stderr;
+        let told = format!("Before, the role was {before}. To restore it: `{again}`");
+        let is_told = said.contains(&told);
+        assert_eq!(is_told, !before.is_empty(), "{command}: {said}");
+        assert_eq!(is_told, said.contains("Before"), "{command}: {said}");
     }
-    let json = run(&world, "grant add corp/web zoe write --json")
-        .success()
-        .json();
+    let json = world.json("grant add corp/web zoe write");
     assert_eq!(json["replaced"], "read");
-    let json = run(&world, "grant add corp/web zoe write --json")
-        .success()
-        .json();
+    let json = world.json("grant add corp/web zoe write");
     assert_eq!(json["replaced"], Value::Null);
 }
 
@@ -462,31 +426,27 @@ fn what_a_command_replaces_is_said() {
 #[test]
 fn lists_without_an_organisation_are_of_all_of_the_callers() {
     let (server, world) = scene();
-    for command in [
+    world.run_all(&[
         "org create labs",
         "team create labs/nobody",
         "service-account create labs/labs-fleet",
         "service-account create corp/corp-fleet",
         "org create others",
         "team create others/theirs",
-    ] {
-        run(&world, command).success();
-    }
-    run(&world, "member set labs bob").success();
+    ]);
+    world.typed("member set labs bob").success();
     // Bob administers corp, is a member of labs, and knows nothing of the third.
-    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    let bob = World::of(&server, "bob");
     let mut told = String::new();
     for command in ["team list", "member list", "service-account list"] {
-        let listed = run(&bob, command).success();
+        let listed = bob.typed(command).success();
         assert_eq!(listed.stderr, "", "{command}");
         told.push_str(&format!("$ fh {command}\n{}", listed.printed(&server)));
         // Of one organisation, JSON is what it has always been: the other one's objects, and no more keys.
-        let all = run(&bob, &format!("{command} --json")).success().json();
+        let all = bob.json(command);
         let all = all.as_array().unwrap().clone();
-        let one = run(&bob, &format!("{command} corp --json"))
-            .success()
-            .json();
-        let same = run(&bob, &format!("{command} --org corp --json")).success();
+        let one = bob.json(format!("{command} corp"));
+        let same = bob.typed(format!("{command} --org corp --json")).success();
         assert_eq!(same.json(), one, "{command}");
         let is_account = command.starts_with("service");
         let of_corp = all.into_iter().filter_map(|mut object| {
@@ -516,9 +476,9 @@ fn lists_without_an_organisation_are_of_all_of_the_callers() {
     corp-fleet,service,false,corp,,[TIME],[ID]
     ");
     // Nobody's organisations are an empty list, and say what to do.
-    let zoe = World::logged_in(&server, &server.token_for("zoe", &ALL).unwrap());
+    let zoe = World::of(&server, "zoe");
     for command in ["team list", "member list", "service-account list"] {
-        let nothing = run(&zoe, &format!("{command} --json")).success();
+        let nothing = zoe.typed(format!("{command} --json")).success();
         assert_eq!(nothing.json(), serde_json::json!([]), "{command}");
     }
 }

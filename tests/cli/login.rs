@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::world::{World, mode};
 
@@ -12,15 +13,8 @@ fn the_first_login_sets_everything_up_and_the_second_changes_nothing() {
     let server = TestServer::start().unwrap();
     let world = World::new();
     world.write("token", server.admin_token());
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--token-file",
-        "token",
-    ];
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--token-file", "token"]].concat();
     let run = world.fh(&login).success();
     insta::assert_snapshot!(run.said(&server), @r"
     Logged in to [SERVER] as admin, until [DATE] (in 730 days).
@@ -68,15 +62,7 @@ fn the_first_login_sets_everything_up_and_the_second_changes_nothing() {
     assert_eq!(world.everything(), before);
     // As scripts for the existing fh call it, and for the server that is known by now.
     let run = world
-        .fh(&[
-            "login",
-            "--scope",
-            "user",
-            "--token-file",
-            "token",
-            "--skip-status",
-            "--json",
-        ])
+        .typed("login --scope user --token-file token --skip-status --json")
         .success();
     assert_eq!(run.json()["changed"], false);
     assert_eq!(world.everything(), before);
@@ -98,12 +84,7 @@ fn what_is_there_stays_byte_for_byte() {
     let conf = "# settings\r\nsubstituters = https://cache.nixos.org # the usual\r\nmax-jobs = 2";
     world.write(".config/nix/netrc", netrc);
     world.write(".config/nix/nix.conf", conf);
-    world
-        .with_stdin(
-            &["login", "--scope", "user", "--server", server.url()],
-            server.admin_token(),
-        )
-        .success();
+    world.log_in(&server);
     let entry = format!(
         "machine 127.0.0.1 login admin password {}\n",
         server.admin_token()
@@ -127,12 +108,7 @@ fn the_netrc_that_nix_reads_is_the_one_that_is_written() {
         "etc-nix/nix.conf",
         &format!("netrc-file = {}\n", netrc.display()),
     );
-    world
-        .with_stdin(
-            &["login", "--scope", "user", "--server", server.url()],
-            server.admin_token(),
-        )
-        .success();
+    world.log_in(&server);
     assert!(
         std::fs::read_to_string(&netrc)
             .unwrap()
@@ -154,12 +130,7 @@ fn what_the_system_has_set_already_is_not_repeated() {
         keys[0]
     );
     world.write("etc-nix/nix.conf", &system);
-    world
-        .with_stdin(
-            &["login", "--scope", "user", "--server", server.url()],
-            server.admin_token(),
-        )
-        .success();
+    world.log_in(&server);
     let netrc = world.config("nix/netrc");
     assert_eq!(
         world.read("nix/nix.conf"),
@@ -176,16 +147,11 @@ fn a_list_that_replaces_the_system_s_gets_what_it_took_away() {
         &format!("extra-substituters = {}\n", server.url()),
     );
     world.write(".config/nix/nix.conf", "substituters = https://a.org\n");
-    world
-        .with_stdin(
-            &["login", "--scope", "user", "--server", server.url()],
-            server.admin_token(),
-        )
-        .success();
+    world.log_in(&server);
     let conf = world.read("nix/nix.conf");
-    assert!(
-        conf.contains(&format!("extra-substituters = {}\n", server.url())),
-        "{conf}"
+    assert_contains(
+        &conf,
+        &[&format!("extra-substituters = {}\n", server.url())],
     );
 }
 
@@ -203,17 +169,10 @@ fn files_that_nix_is_told_to_read_are_meant() {
         "NIX_USER_CONF_FILES",
         format!("{}:{}", first.display(), second.display()),
     );
-    world
-        .with_stdin(
-            &["login", "--scope", "user", "--server", server.url()],
-            server.admin_token(),
-        )
-        .success();
+    world.log_in(&server);
     let conf = std::fs::read_to_string(&first).unwrap();
-    assert!(
-        conf.contains("extra-substituters") && !conf.contains("netrc-file"),
-        "{conf}"
-    );
+    assert_contains(&conf, &["extra-substituters"]);
+    assert_lacks(&conf, &["netrc-file"]);
     assert!(netrc.exists());
     assert!(!world.config("nix").exists());
 }
@@ -259,10 +218,7 @@ fn a_token_comes_from_the_first_place_that_has_one() {
     // The last one is what is stored, and one entry is left of the five.
     let netrc = world.read("nix/netrc");
     assert_eq!(netrc.matches("machine").count(), 1, "{netrc}");
-    assert!(
-        netrc.contains(piped) && netrc.contains("login four"),
-        "{netrc}"
-    );
+    assert_contains(&netrc, &[piped, "login four"]);
 }
 
 #[test]
@@ -279,7 +235,7 @@ fn an_address_has_one_form() {
             server.admin_token(),
         )
         .success();
-    let status = world.fh(&["status", "--json"]).success().json();
+    let status = world.json("status");
     assert_eq!(status["server"], server.url());
 }
 
@@ -287,18 +243,9 @@ fn an_address_has_one_form() {
 fn several_servers_stand_side_by_side_and_the_last_is_meant() {
     let (first, second) = (TestServer::start().unwrap(), TestServer::start().unwrap());
     let world = World::logged_in(&first, first.admin_token());
-    let run = world
-        .with_stdin(
-            &["login", "--scope", "user", "--server", second.url()],
-            second.admin_token(),
-        )
-        .success();
+    let run = world.log_in(&second);
     // One host has one entry, and that is said.
-    assert!(
-        run.stderr.contains("one entry for each host"),
-        "{}",
-        run.stderr
-    );
+    run.says(&["one entry for each host"]);
     let server = |arguments: &[&str]| {
         let report = world.fh(arguments).success().json();
         report["server"].as_str().unwrap().to_owned()
@@ -309,10 +256,7 @@ fn several_servers_stand_side_by_side_and_the_last_is_meant() {
         first.url()
     );
     let conf = world.read("nix/nix.conf");
-    assert!(
-        conf.contains(first.url()) && conf.contains(second.url()),
-        "{conf}"
-    );
+    assert_contains(&conf, &[first.url(), second.url()]);
     assert_eq!(conf.matches("extra-substituters").count(), 1, "{conf}");
 }
 
@@ -324,18 +268,13 @@ fn logins_at_the_same_time_do_not_lose_each_other() {
     std::thread::scope(|scope| {
         for server in &servers {
             scope.spawn(|| {
-                world
-                    .with_stdin(
-                        &["login", "--scope", "user", "--server", server.url()],
-                        server.admin_token(),
-                    )
-                    .success();
+                world.log_in(server);
             });
         }
     });
     let conf = world.read("nix/nix.conf");
     for server in &servers {
-        assert!(conf.contains(server.url()), "{conf}");
+        assert_contains(&conf, &[server.url()]);
     }
     let netrc = world.read("nix/netrc");
     assert!(
@@ -358,13 +297,8 @@ fn a_netrc_that_others_can_read_is_tightened_and_that_is_said() {
         world.write(".config/nix/netrc", "machine a.org login me password x\n");
         let netrc = world.config("nix/netrc");
         std::fs::set_permissions(&netrc, std::fs::Permissions::from_mode(before)).unwrap();
-        let run = world
-            .with_stdin(
-                &["login", "--scope", "user", "--server", server.url()],
-                server.admin_token(),
-            )
-            .success();
-        assert!(run.stderr.contains("now they cannot"), "{}", run.stderr);
+        let run = world.log_in(&server);
+        run.says(&["now they cannot"]);
         assert_eq!(mode(&netrc), 0o600, "{before:o}");
     }
 }
@@ -376,21 +310,15 @@ fn a_daemon_that_does_not_trust_the_user_is_told_of() {
     world.set("USER", "alice");
     let answer = |world: &World, json: &str| {
         world.program("nix", &format!("#!/bin/sh\necho '{json}'\n"));
-        world
-            .with_stdin(
-                &["login", "--scope", "user", "--server", server.url()],
-                server.admin_token(),
-            )
-            .success()
-            .said(&server)
+        world.log_in(&server).said(&server)
     };
     let said = answer(
         &world,
         r#"{"trusted":true,"url":"daemon","version":"2.34.8"}"#,
     );
-    assert!(!said.contains("Warning"), "{said}");
+    assert_lacks(&said, &["Warning"]);
     let said = answer(&world, r#"{"trusted":1,"url":"local","version":"2.34.8"}"#);
-    assert!(!said.contains("Warning"), "{said}");
+    assert_lacks(&said, &["Warning"]);
     let said = answer(&world, r#"{"trusted":0,"url":"daemon","version":"2.18.1"}"#);
     // The program is no installed one, so that it is named whole.
     let fh = assert_cmd::cargo::cargo_bin!("fh").display().to_string();
@@ -409,7 +337,7 @@ fn a_daemon_that_does_not_trust_the_user_is_told_of() {
     );
     world.write("etc-nix/nix.conf", &conf);
     let said = answer(&world, r#"{"trusted":0,"url":"daemon","version":"2.18.1"}"#);
-    assert!(!said.contains("Warning"), "{said}");
+    assert_lacks(&said, &["Warning"]);
 }
 
 #[test]
@@ -420,25 +348,21 @@ fn what_a_daemon_would_ignore_is_not_written() {
         "nix",
         "#!/bin/sh\necho '{\"trusted\":false,\"url\":\"daemon\"}'\n",
     );
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--server",
-        server.url(),
-        "--json",
-    ];
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--json"]].concat();
     let report = world
         .with_stdin(&login, server.admin_token())
         .success()
         .json();
     let command = report["administrator_command"].as_str().unwrap();
-    assert!(
-        command.contains("login --scope system --server http://127.0.0.1")
-            && command.contains("--token-file")
-            && !command.contains(server.admin_token()),
-        "{command}"
+    assert_contains(
+        &command,
+        &[
+            "login --scope system --server http://127.0.0.1",
+            "--token-file",
+        ],
     );
+    assert_lacks(&command, &[server.admin_token()]);
     let conf = world.read("nix/nix.conf");
     assert!(
         conf.starts_with("netrc-file = ") && conf.lines().count() == 1,
@@ -459,10 +383,8 @@ fn what_a_daemon_would_ignore_is_not_written() {
         .json();
     assert!(report["administrator_command"].is_null());
     let conf = world.read("nix/nix.conf");
-    assert!(
-        conf.contains("extra-substituters") && !conf.contains("keys"),
-        "{conf}"
-    );
+    assert_contains(&conf, &["extra-substituters"]);
+    assert_lacks(&conf, &["keys"]);
 }
 
 #[test]
@@ -470,18 +392,9 @@ fn a_system_netrc_that_goes_out_of_sight_is_told_of() {
     let server = TestServer::start().unwrap();
     let world = World::new();
     world.write("etc-nix/netrc", "machine a.org login me password x\n");
-    let run = world
-        .with_stdin(
-            &["login", "--scope", "user", "--server", server.url()],
-            server.admin_token(),
-        )
-        .success();
-    assert!(
-        run.stderr.contains("has entries for a.org"),
-        "{}",
-        run.stderr
-    );
-    assert!(!run.stderr.contains("password"), "{}", run.stderr);
+    let run = world.log_in(&server);
+    run.says(&["has entries for a.org"]);
+    run.never_says(&["password"]);
 }
 
 #[test]
@@ -493,19 +406,14 @@ fn what_is_stored_and_is_no_token_is_named_and_keeps_nobody_from_logging_in() {
         let mut files = std::fs::read_dir(&directory).unwrap();
         let file = files.next().unwrap().unwrap().path();
         std::fs::write(&file, garbage).unwrap();
-        let run = world.fh(&["list", "flakes"]);
+        let run = world.typed("list flakes");
         if !garbage.is_empty() {
-            let run = run.code(1);
-            assert!(
-                run.stderr.contains(file.to_str().unwrap()),
-                "{}",
-                run.stderr
-            );
-            assert!(run.stderr.contains("--token-file FILE"), "{}", run.stderr);
-            assert!(!run.stderr.contains("password"), "{}", run.stderr);
+            run.code(1)
+                .says(&[file.to_str().unwrap(), "--token-file FILE"])
+                .never_says(&["password"]);
         }
         let login = ["login", "--scope", "user"];
         world.with_stdin(&login, server.admin_token()).success();
-        world.fh(&["status"]).success();
+        world.typed("status").success();
     }
 }

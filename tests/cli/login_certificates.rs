@@ -1,5 +1,6 @@
 //! `fh login` to servers whose certificates are of one's own authority, or self-signed.
 
+use fh_testkit::assert_contains;
 use fh_testkit::server::{TestServer, self_signed_into};
 
 use crate::world::World;
@@ -9,16 +10,13 @@ fn over_tls_with_an_authority_of_one_s_own() {
     let server = TestServer::builder().tls().start().unwrap();
     let mut world = World::new();
     let login = ["login", "--scope", "user", "--server", server.url()];
-    let run = world.with_stdin(&login, server.admin_token()).code(1);
-    assert!(
-        run.stderr.contains("certificate is not trusted"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stderr.contains("NIX_SSL_CERT_FILE"), "{}", run.stderr);
+    world
+        .with_stdin(&login, server.admin_token())
+        .code(1)
+        .says(&["certificate is not trusted", "NIX_SSL_CERT_FILE"]);
     world.set("SSL_CERT_FILE", server.authority_file().unwrap());
     world.with_stdin(&login, server.admin_token()).success();
-    world.fh(&["status"]).success();
+    world.typed("status").success();
 }
 
 #[test]
@@ -33,28 +31,30 @@ fn a_self_signed_certificate_is_named_once() {
     let with = |file: &'static str| [login.as_slice(), &["--ca-file", file]].concat();
 
     // What cannot be used changes nothing.
-    let run = world.with_stdin(&login, server.admin_token()).code(1);
-    for said in ["it is self-signed", "fh login --ca-file FILE"] {
-        assert!(run.stderr.contains(said), "{}", run.stderr);
-    }
-    assert!(!run.stderr.contains("CaUsedAsEndEntity"), "{}", run.stderr);
+    world
+        .with_stdin(&login, server.admin_token())
+        .code(1)
+        .says(&["it is self-signed", "fh login --ca-file FILE"])
+        .never_says(&["CaUsedAsEndEntity"]);
     world.write("no.pem", "no certificate");
     for (file, said) in [("nowhere.pem", "nowhere.pem"), ("no.pem", "PEM")] {
-        let run = world.with_stdin(&with(file), server.admin_token()).code(1);
-        assert!(run.stderr.contains(said), "{}", run.stderr);
+        world
+            .with_stdin(&with(file), server.admin_token())
+            .code(1)
+            .says(&[said]);
     }
     assert!(!world.config("fh/config.toml").exists());
 
     // Once named it is remembered, by a path that is good in every directory.
-    let run = world
+    world
         .with_stdin(&with("certificate.pem"), server.admin_token())
-        .success();
-    assert!(run.stderr.contains("ssl-cert-file"), "{}", run.stderr);
+        .success()
+        .says(&["ssl-cert-file"]);
     let file = world.path("certificate.pem");
     let remembered = format!("ca-file = \"{}\"\n", file.display());
     assert!(world.read("fh/config.toml").contains(&remembered));
-    world.fh(&["status"]).success();
-    world.fh(&["list", "flakes"]).success();
+    world.typed("status").success();
+    world.typed("list flakes").success();
 
     // Where Nix trusts it already, nothing is said of that; and another login keeps it.
     let conf = format!(
@@ -63,19 +63,18 @@ fn a_self_signed_certificate_is_named_once() {
         file.display()
     );
     world.write(".config/nix/nix.conf", &conf);
-    let run = world.fh(&login).success();
-    assert!(!run.stderr.contains("does not trust"), "{}", run.stderr);
+    world.fh(&login).success().never_says(&["does not trust"]);
     assert!(world.read("fh/config.toml").contains(&remembered));
 
     // The variable does for a single command, and what is remembered is named where it is gone.
     world.set("NIX_SSL_CERT_FILE", file.clone());
-    world.fh(&["status"]).success();
+    world.typed("status").success();
     std::fs::remove_file(&file).unwrap();
     world.set("NIX_SSL_CERT_FILE", "");
-    let run = world.fh(&["list", "flakes"]).code(1);
-    for said in ["certificate.pem", "fh login --ca-file FILE"] {
-        assert!(run.stderr.contains(said), "{}", run.stderr);
-    }
+    world
+        .typed("list flakes")
+        .code(1)
+        .says(&["certificate.pem", "fh login --ca-file FILE"]);
 }
 
 /// Certificates are for TLS: whoever names some does not mean a server without it.
@@ -90,21 +89,14 @@ fn a_file_of_certificates_means_tls() {
     let bare = server.url().trim_start_matches("https://");
     let plain = format!("http://{bare}");
     let login = |world: &World, address: &str| {
-        let login = [
-            "login",
-            "--scope",
-            "user",
-            "--ca-file",
-            "certificate.pem",
-            address,
-        ];
+        let login = ["login", "--scope", "user", "--ca-file"];
+        let login = [&login[..], &["certificate.pem", address]].concat();
         world.with_stdin(&login, server.admin_token())
     };
     // With a scheme it is what it says, and that cannot be meant.
-    let run = login(&world, &plain).code(2);
-    for said in ["--ca-file names certificates for TLS", server.url()] {
-        assert!(run.stderr.contains(said), "{}", run.stderr);
-    }
+    login(&world, &plain)
+        .code(2)
+        .says(&["--ca-file names certificates for TLS", server.url()]);
     assert!(!world.config("fh/config.toml").exists());
     // Also where a server without TLS is known there, be it the default one.
     let known = format!("default-server = \"a\"\n[servers.a]\nurl = \"{plain}\"\n");
@@ -112,12 +104,9 @@ fn a_file_of_certificates_means_tls() {
         world.write(".config/fh/config.toml", config);
         login(&world, bare).success();
         let config = world.read("fh/config.toml");
-        assert!(
-            config.contains(&format!("url = \"{}\"", server.url())),
-            "{config}"
-        );
+        assert_contains(&config, &[&format!("url = \"{}\"", server.url())]);
         world.fh(&["status", "--server", server.url()]).success();
-        world.fh(&["logout"]).success();
+        world.typed("logout").success();
     }
     world.write(".config/fh/config.toml", &known);
     world
@@ -128,6 +117,5 @@ fn a_file_of_certificates_means_tls() {
         .code(2);
     // Without the file, what answers in another language is told of.
     let run = world.with_stdin(&["login", "--scope", "user", bare], server.admin_token());
-    let run = run.code(1);
-    assert!(run.stderr.contains("https://"), "{}", run.stderr);
+    run.code(1).says(&["https://"]);
 }

@@ -73,7 +73,7 @@ fn each_organisation_gets_its_line_and_a_later_login_replaces_them() {
     assert_eq!(run.json()["changed"], false);
     assert_eq!(run.json()["substituters"][1]["organization"], "acme");
     assert_eq!(run.json()["substituters"][1]["standing"], "own");
-    let status = world.fh(&["status"]).success();
+    let status = world.typed("status").success();
     assert!(
         status
             .printed(&server)
@@ -106,7 +106,7 @@ fn each_organisation_gets_its_line_and_a_later_login_replaces_them() {
     log_in(&world, &server, &[]).success();
     assert_eq!(lines(&world, &server), [mine, ""]);
 
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert_eq!(contents(&world), before);
 }
 
@@ -116,21 +116,15 @@ fn what_is_not_an_organisation_there_is_refused_and_nothing_is_changed() {
     server.create_organization("acme").unwrap();
     let world = World::new();
     for options in [["--organizations", "acme,none"], ["--org", "none"]] {
-        let run = log_in(&world, &server, &options).code(1);
-        assert!(run.stderr.contains("has no organisation"), "{}", run.stderr);
+        log_in(&world, &server, &options)
+            .code(1)
+            .says(&["has no organisation"]);
         assert!(contents(&world).is_empty());
     }
     log_in(&world, &server, &["--organizations", ""]).code(2);
     log_in(&world, &server, &["--root", "--org", "acme"]).code(2);
-    let flakehub = [
-        "login",
-        "--server",
-        "flakehub",
-        "--offline",
-        "--org",
-        "acme",
-    ];
-    world.with_stdin(&flakehub, "flakehub1_x").code(2);
+    let flakehub = "login --server flakehub --offline --org acme";
+    world.given(flakehub, "flakehub1_x").code(2);
 }
 
 #[test]
@@ -140,15 +134,12 @@ fn one_organisation_alone_gets_a_token_for_it_once() {
         server.create_organization(name).unwrap();
     }
     let world = World::new();
-    let shown = log_in(&world, &server, &["--org", "acme", "--dry-run"]).success();
-    assert!(
-        shown.stderr.contains("not limited to acme"),
-        "{}",
-        shown.stderr
-    );
+    log_in(&world, &server, &["--org", "acme", "--dry-run"])
+        .success()
+        .says(&["not limited to acme"]);
     log_in(&world, &server, &["--org", "acme"]).success();
     assert_eq!(lines(&world, &server), ["/cache/acme"]);
-    let status = world.fh(&["status", "--json"]).success().json();
+    let status = world.json("status");
     assert_eq!(status["flakes"], serde_json::json!(["acme/*"]));
     let netrc = world.read("nix/netrc");
     assert!(
@@ -166,10 +157,10 @@ fn one_organisation_alone_gets_a_token_for_it_once() {
     let pulling = server.token_for("admin", &["pull"]).unwrap();
     let login = ["login", "--scope", "user", "--server", server.url()];
     let world = World::new();
-    let run = world
+    world
         .with_stdin(&[&login[..], &["--org", "acme"]].concat(), &pulling)
-        .success();
-    assert!(run.stderr.contains("cannot be limited"), "{}", run.stderr);
+        .success()
+        .says(&["cannot be limited"]);
     assert_eq!(lines(&world, &server), ["/cache/acme"]);
     assert!(world.read("nix/netrc").contains(&pulling));
 }
@@ -181,12 +172,9 @@ fn with_keys_of_each_organisation_the_lines_bring_their_own() {
         .start()
         .unwrap();
     let world = World::new();
-    let run = log_in(&world, &server, &[]).success();
-    assert!(
-        run.stderr.contains("nothing yet that you may read"),
-        "{}",
-        run.stderr
-    );
+    log_in(&world, &server, &[])
+        .success()
+        .says(&["nothing yet that you may read"]);
     assert!(lines(&world, &server).is_empty());
     for name in ["acme", "beta"] {
         server.create_organization(name).unwrap();
@@ -205,9 +193,7 @@ fn with_keys_of_each_organisation_the_lines_bring_their_own() {
     assert_eq!(trusted(&world), [keys("acme"), keys("beta")].concat());
 
     // A rotation brings one key and takes one, of that organisation alone.
-    world
-        .fh(&["key", "rotate", "--org", "acme", "--yes"])
-        .success();
+    world.typed("key rotate --org acme --yes").success();
     log_in(&world, &server, &[]).success();
     let mut expected = [keys("acme"), keys("beta")].concat();
     let mut present = trusted(&world);
@@ -220,6 +206,6 @@ fn with_keys_of_each_organisation_the_lines_bring_their_own() {
     log_in(&world, &server, &["--root"]).success();
     assert_eq!(lines(&world, &server), [""]);
     assert_eq!(trusted(&world).len(), 4);
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(contents(&world).is_empty());
 }

@@ -1,14 +1,15 @@
 //! `fh login` that fails: each reason has its own words, and nothing was written.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
 use std::time::Duration;
 
+use fh_testkit::assert_contains;
 use fh_testkit::server::TestServer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::answering::answering;
 use crate::world::{Run, World};
 
 /// Fails to log in, with the token on stdin, and shows that nothing has changed.
@@ -18,11 +19,7 @@ fn refused(world: &World, address: &str, token: &str) -> Run {
         .with_stdin(&["login", "--scope", "user", "--server", address], token)
         .code(1);
     assert_eq!(run.stdout, "");
-    assert!(
-        !run.stderr.contains("fh1_ey"),
-        "a token was shown: {}",
-        run.stderr
-    );
+    run.never_says(&["fh1_ey"]);
     assert_eq!(world.everything(), before);
     run
 }
@@ -75,9 +72,8 @@ fn a_token_that_expired() {
 
 #[test]
 fn a_token_that_was_revoked() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
-    let made = world.fh(&["token", "create", "--json"]).success().json();
+    let (server, world) = World::administrator();
+    let made = world.json("token create");
     let id = made["info"]["id"].as_str().unwrap();
     world.fh(&["token", "revoke", "--yes", id]).success();
     let run = refused(&World::new(), server.url(), made["token"].as_str().unwrap());
@@ -115,17 +111,7 @@ fn a_server_that_is_not_there() {
 #[test]
 fn something_else_that_answers() {
     let server = TestServer::start().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(
-                b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope",
-            );
-        }
-    });
+    let address = answering(|_| (404, "", "nope".to_owned()));
     let run = refused(&World::new(), &address, server.admin_token());
     let said = run.said(&server).replace(&address, "[OTHER]");
     insta::assert_snapshot!(said, @r"
@@ -156,7 +142,7 @@ fn a_nix_conf_that_is_not_understood_is_left_alone() {
         "max-jobs = 1\naccess-tokens github.com=secret\n",
     );
     let run = refused(&world, server.url(), server.admin_token());
-    assert!(!run.stderr.contains("secret"));
+    run.never_says(&["secret"]);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: ~/.config/nix/nix.conf is invalid at line 2, column 15: the second word is not '='
     Hint: Correct the file by hand, and try again.
@@ -172,7 +158,7 @@ fn somebody_s_password_is_not_replaced() {
         "machine 127.0.0.1 login me password hunter2\n",
     );
     let run = refused(&world, server.url(), server.admin_token());
-    assert!(!run.stderr.contains("hunter2"));
+    run.never_says(&["hunter2"]);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: ~/.config/nix/netrc has an entry for 127.0.0.1 that is not a token
     Hint: A netrc has one entry for each host, whatever the port. If this one is not needed, remove it and try again.
@@ -191,11 +177,7 @@ fn a_failure_half_way_takes_back_what_was_written() {
     let run = refused_ignoring_times(&world, server.url(), server.admin_token());
     std::fs::remove_file(&lock).unwrap();
     assert!(!world.config("fh/tokens").exists());
-    assert!(
-        run.stderr.contains("Nothing was changed."),
-        "{}",
-        run.stderr
-    );
+    run.says(&["Nothing was changed."]);
     assert!(!world.config("nix/nix.conf").exists());
     assert_eq!(world.read("nix/netrc"), "# mine\n");
 }
@@ -227,21 +209,16 @@ fn without_a_server_flakehub_is_meant() {
     Hint: Log in there, or get a token of https://api.flakehub.com. If the server was set up again, its earlier tokens are no longer valid.
     Hint: No server was named, so FlakeHub is meant. Name yours: `fh login --server URL`
     ");
-    let run = world.fh(&["login", "--server", "nosuchname"]).code(2);
+    let run = world.typed("login --server nosuchname").code(2);
     insta::assert_snapshot!(run.said(&server), @r#"
     Error: --server names "nosuchname", and no server of that name is known
     Hint: `fh server list` shows the known servers; name a new one by its address.
     "#);
     let run = world
-        .fh(&[
-            "login",
-            "--scope",
-            "user",
-            "--server",
-            server.url(),
-            "--token-file",
-            "missing",
-        ])
+        .typed(format!(
+            "login --scope user --server {} --token-file missing",
+            server.url()
+        ))
         .code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: cannot read the token in missing
@@ -253,10 +230,8 @@ fn without_a_server_flakehub_is_meant() {
 fn control_c_ends_the_wait_for_a_token() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["login", "--scope", "user", "--server", server.url(), "-vv"])
+    let mut child = world
+        .process(&["login", "--scope", "user", "--server", server.url(), "-vv"])
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -273,7 +248,7 @@ fn control_c_ends_the_wait_for_a_token() {
     let mut rest = String::new();
     said.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
-    assert!(rest.contains("Nothing was changed."), "{rest}");
+    assert_contains(&rest, &["Nothing was changed."]);
     assert!(world.everything().is_empty());
 }
 
@@ -293,15 +268,8 @@ fn offline_only_what_can_be_a_token_of_the_server_is_taken() {
         format!("eyJhbGciOiJSUzI1NiJ9.{claims}.c2ln")
     };
     let offline = |token: &str| {
-        let words = [
-            "login",
-            "--scope",
-            "user",
-            "--yes",
-            "--offline",
-            "--token-stdin",
-        ];
-        world.with_stdin(&words, token)
+        let words = "login --scope user --yes --offline --token-stdin";
+        world.given(words, token)
     };
     let before = world.everything();
     for bad in [
@@ -313,8 +281,7 @@ fn offline_only_what_can_be_a_token_of_the_server_is_taken() {
         &jwt(serde_json::json!({ "aud": "https://cache.example.org", "exp": 32_503_680_000_i64 })),
         &jwt(serde_json::json!({ "exp": 32_503_680_000_i64 })),
     ] {
-        let run = offline(bad).code(1);
-        assert!(!run.stderr.contains(bad), "{}", run.stderr);
+        offline(bad).code(1).never_says(&[bad]);
         assert_eq!(world.everything(), before, "{bad}");
     }
     offline(server.admin_token()).success();

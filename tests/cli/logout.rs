@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::world::{World, mode};
 
@@ -38,14 +39,9 @@ fn a_logout_takes_back_a_login_byte_for_byte() {
             world.write(".config/nix/nix.conf", conf);
         }
         let before = contents(&world);
-        world
-            .with_stdin(
-                &["login", "--scope", "user", "--server", server.url()],
-                server.admin_token(),
-            )
-            .success();
+        world.log_in(&server);
         assert_ne!(contents(&world), before);
-        let run = world.fh(&["logout"]).success();
+        let run = world.typed("logout").success();
         assert!(
             run.stderr.starts_with("Logged out of http://"),
             "{}",
@@ -54,16 +50,17 @@ fn a_logout_takes_back_a_login_byte_for_byte() {
         assert_eq!(contents(&world), before);
         assert!(!world.config("fh").exists());
         // A second one finds nothing.
-        let run = world.fh(&["logout"]).success();
-        assert!(run.stderr.contains("nothing was changed"), "{}", run.stderr);
-        world.fh(&["status"]).code(3);
+        world
+            .typed("logout")
+            .success()
+            .says(&["nothing was changed"]);
+        world.typed("status").code(3);
     }
 }
 
 #[test]
 fn what_was_changed_since_stays() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     let netrc = world.read("nix/netrc");
     world.write(
         ".config/nix/netrc",
@@ -74,8 +71,7 @@ fn what_was_changed_since_stays() {
         ".config/nix/nix.conf",
         &conf.replace(server.url(), &format!("{} https://b.org", server.url())),
     );
-    let run = world.fh(&["logout"]).success();
-    assert!(run.stderr.contains("was changed since"), "{}", run.stderr);
+    world.typed("logout").success().says(&["was changed since"]);
     assert_eq!(
         world.read("nix/netrc"),
         "machine 127.0.0.1 login admin password theirs\nmachine b.org login me password z\n"
@@ -93,14 +89,9 @@ fn servers_that_share_a_host_and_files_go_one_after_the_other() {
     world.write(".config/nix/nix.conf", "max-jobs = 1\n");
     let before = contents(&world);
     for server in [&first, &second] {
-        world
-            .with_stdin(
-                &["login", "--scope", "user", "--server", server.url()],
-                server.admin_token(),
-            )
-            .success();
+        world.log_in(server);
     }
-    let list = world.fh(&["server", "list", "--json"]).success().json();
+    let list = world.json("server list");
     assert_eq!(list.as_array().unwrap().len(), 2);
     assert_eq!(list[1]["url"], second.url());
     assert_eq!(list[1]["default"], true);
@@ -108,36 +99,35 @@ fn servers_that_share_a_host_and_files_go_one_after_the_other() {
     world
         .fh(&["server", "use", list[0]["name"].as_str().unwrap()])
         .success();
-    let status = world.fh(&["status", "--json"]).success().json();
+    let status = world.json("status");
     assert_eq!(status["server"], first.url());
-    let all = world.fh(&["status", "--all", "--json"]).success().json();
+    let all = world.json("status --all");
     assert_eq!(all.as_array().unwrap().len(), 2);
 
-    let run = world.fh(&["logout", "--server", second.url()]).success();
-    assert!(run.stderr.contains("again"), "{}", run.stderr);
+    world
+        .fh(&["logout", "--server", second.url()])
+        .success()
+        .says(&["again"]);
     assert!(world.read("nix/netrc").contains(first.admin_token()));
     let conf = world.read("nix/nix.conf");
-    assert!(
-        conf.contains(first.url()) && !conf.contains(second.url()),
-        "{conf}"
-    );
-    world.fh(&["status"]).success();
+    assert_contains(&conf, &[first.url()]);
+    assert_lacks(&conf, &[second.url()]);
+    world.typed("status").success();
     world
         .fh(&["server", "remove", list[0]["name"].as_str().unwrap()])
         .success();
     assert_eq!(contents(&world), before);
-    world.fh(&["server", "use", "nosuch"]).code(1);
+    world.typed("server use nosuch").code(1);
 }
 
 #[test]
 fn flakehub_is_chosen_without_a_login() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     // Also where no other server is known.
     for world in [World::new(), world] {
-        let list = || world.fh(&["server", "list", "--json"]).success().json();
+        let list = || world.json("server list");
         let known = list();
-        world.fh(&["server", "use", "flakehub"]).success();
+        world.typed("server use flakehub").success();
         let chosen = list().as_array().unwrap().clone();
         assert_eq!(chosen.len(), known.as_array().unwrap().len() + 1);
         let default: Vec<_> = chosen.iter().filter(|one| one["default"] == true).collect();
@@ -147,7 +137,7 @@ fn flakehub_is_chosen_without_a_login() {
             let name = former["name"].as_str().unwrap();
             world.fh(&["server", "use", name]).success();
         }
-        world.fh(&["server", "remove", "flakehub"]).success();
+        world.typed("server remove flakehub").success();
         assert_eq!(list(), known);
     }
 }
@@ -157,14 +147,9 @@ fn all_logins_go_at_once() {
     let servers: Vec<TestServer> = (0..3).map(|_| TestServer::start().unwrap()).collect();
     let world = World::new();
     for server in &servers {
-        world
-            .with_stdin(
-                &["login", "--scope", "user", "--server", server.url()],
-                server.admin_token(),
-            )
-            .success();
+        world.log_in(server);
     }
-    let gone = world.fh(&["logout", "--all", "--json"]).success().json();
+    let gone = world.json("logout --all");
     assert_eq!(gone.as_array().unwrap().len(), 3);
     assert!(
         world.everything().is_empty(),
@@ -178,12 +163,10 @@ fn a_revoked_token_is_useless_everywhere() {
     let mut server = TestServer::start().unwrap();
     let token = server.mint(&serde_json::json!({})).unwrap();
     let world = World::logged_in(&server, &token);
-    let run = world.fh(&["logout", "--revoke"]).success();
-    assert!(
-        run.stderr.contains("the token is revoked"),
-        "{}",
-        run.stderr
-    );
+    world
+        .typed("logout --revoke")
+        .success()
+        .says(&["the token is revoked"]);
     assert_eq!(
         server.get("/api/v1/whoami", Some(&token)).unwrap().status,
         401
@@ -194,10 +177,12 @@ fn a_revoked_token_is_useless_everywhere() {
     let world = World::logged_in(&server, server.admin_token());
     server.stop().unwrap();
     let before = world.everything();
-    let run = world.fh(&["logout", "--revoke"]).code(1);
-    assert!(run.stderr.contains("it was not removed"), "{}", run.stderr);
+    world
+        .typed("logout --revoke")
+        .code(1)
+        .says(&["it was not removed"]);
     assert_eq!(world.everything(), before);
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(world.everything().is_empty());
 }
 
@@ -214,8 +199,7 @@ fn logins_and_logouts_beside_each_other_never_fail() {
             let world = &world;
             scope.spawn(move || {
                 for _ in 0..ROUNDS {
-                    let login = ["login", "--scope", "user", "--server", server.url()];
-                    world.with_stdin(&login, server.admin_token()).success();
+                    world.log_in(server);
                     world.fh(&["logout", "--server", server.url()]).success();
                 }
             });
@@ -241,17 +225,12 @@ fn a_netrc_gets_back_the_mode_that_it_had_before_the_login() {
         let netrc = world.config("nix/netrc");
         let set = |mode| std::fs::set_permissions(&netrc, Permissions::from_mode(mode)).unwrap();
         set(before);
-        world
-            .with_stdin(
-                &["login", "--scope", "user", "--server", server.url()],
-                server.admin_token(),
-            )
-            .success();
+        world.log_in(&server);
         assert_eq!(mode(&netrc), 0o600, "{before:o}");
         if let Some(mode) = meanwhile {
             set(mode);
         }
-        world.fh(&["logout"]).success();
+        world.typed("logout").success();
         assert_eq!(mode(&netrc), after, "{before:o} {meanwhile:?}");
         assert_eq!(
             world.read("nix/netrc"),

@@ -8,14 +8,13 @@
 
 mod absent;
 mod activation;
+mod answering;
 mod audit;
 mod completion;
 mod confirm;
 mod determinate;
 mod doctor;
 mod foreign;
-#[cfg(target_os = "linux")]
-mod hangup;
 mod help;
 mod hostile;
 mod invitations;
@@ -36,7 +35,10 @@ mod push_limits;
 mod rename;
 mod renew;
 mod scopes;
+mod serve;
 mod serve_check;
+#[cfg(target_os = "linux")]
+mod signals;
 mod status;
 mod teams;
 mod token;

@@ -1,28 +1,27 @@
 //! Organisations, flakes, users and grants.
 
+use fh_testkit::rows;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::world::World;
 
 #[test]
 fn the_way_of_a_new_flake() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
-    let mut said = String::new();
-    for command in [
-        "org create acme",
-        "flake create acme/app --description What_we_sell",
-        "user create alice",
-        "user create builder --kind service",
-        "grant add acme/app alice read",
-        "grant add acme/app builder write",
-        "grant add acme/app alice admin",
-        "grant remove acme/app builder",
-    ] {
-        let run = world.typed(command).success();
-        assert_eq!(run.stdout, "", "{command}");
-        said.push_str(&run.said(&server));
-    }
+    let (server, world) = World::administrator();
+    let said = world.said_by(
+        &server,
+        &[
+            "org create acme",
+            "flake create acme/app --description What_we_sell",
+            "user create alice",
+            "user create builder --kind service",
+            "grant add acme/app alice read",
+            "grant add acme/app builder write",
+            "grant add acme/app alice admin",
+            "grant remove acme/app builder",
+        ],
+    );
     insta::assert_snapshot!(said, @r"
     Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     Created the private flake acme/app. Push to it: `fh push acme/app PATH`
@@ -34,19 +33,17 @@ fn the_way_of_a_new_flake() {
     Before, the role was read. To restore it: `fh grant add acme/app alice read`
     Removed the role of builder on acme/app.
     ");
-    let mut printed = String::new();
-    for command in [
-        "org list",
-        "flake show acme/app",
-        "flake set acme/app --visibility unlisted",
-        "list flakes",
-        "user list",
-        "grant list acme/app",
-    ] {
-        let run = world.typed(command).success();
-        assert_eq!(run.stderr, "", "{command}");
-        printed.push_str(&format!("$ fh {command}\n{}", run.printed(&server)));
-    }
+    let printed = world.printed_by(
+        &server,
+        &[
+            "org list",
+            "flake show acme/app",
+            "flake set acme/app --visibility unlisted",
+            "list flakes",
+            "user list",
+            "grant list acme/app",
+        ],
+    );
     insta::assert_snapshot!(printed, @r"
     $ fh org list
     name,role,push,created_at,id
@@ -90,13 +87,8 @@ fn the_way_of_a_new_flake() {
 
 #[test]
 fn everything_made_can_be_had_as_json() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
-    let json = |command: &str| {
-        let mut words: Vec<&str> = command.split(' ').collect();
-        words.push("--json");
-        world.fh(&words).success().json()
-    };
+    let (_server, world) = World::administrator();
+    let json = |command: &str| world.json(command);
     assert_eq!(json("org create acme")["name"], "acme");
     assert_eq!(json("flake create acme/app")["visibility"], "private");
     assert_eq!(
@@ -194,20 +186,18 @@ fn without_a_login_what_is_public_can_be_listed() {
     server.create_flake("acme/public", "public").unwrap();
     server.create_flake("acme/private", "private").unwrap();
     let mut world = World::new();
-    let run = world.fh(&["list", "flakes"]).code(1);
-    assert!(
-        run.stderr.contains("fh login --server URL"),
-        "{}",
-        run.stderr
-    );
+    world
+        .typed("list flakes")
+        .code(1)
+        .says(&["fh login --server URL"]);
     world.set("FH_SERVER", server.url());
     // At the root there is what the server shows to everybody: nothing, unless its administrator says so.
-    let list = world.fh(&["list", "flakes"]).success().stdout;
-    assert!(!list.contains("acme/"), "{list}");
-    let list = world.fh(&["list", "flakes", "--owner", "acme"]);
+    let list = world.typed("list flakes").success().stdout;
+    assert_lacks(&list, &["acme/"]);
+    let list = world.typed("list flakes --owner acme");
     let list = list.success().stdout;
-    assert!(list.contains("acme/public,public,,0,0,,"), "{list}");
-    assert!(!list.contains("private"), "{list}");
+    assert_contains(&list, &["acme/public,public,,0,0,,"]);
+    assert_lacks(&list, &["private"]);
 }
 
 /// Whoever says `push` for `write` is understood, of roles and of permissions, and reads `write` of both. JSON and CSV
@@ -224,65 +214,37 @@ fn roles_and_permissions_are_printed_in_one_vocabulary() {
         ("read", "read"),
         ("write", "write"),
     ] {
-        let run = world
-            .fh(&["grant", "add", "acme/app", "alice", word, "--json"])
-            .success();
-        assert_eq!(run.json()["role"], role, "{word}");
+        let granted = world.json(format!("grant add acme/app alice {word}"));
+        assert_eq!(granted["role"], role, "{word}");
     }
     for (word, permission) in [("read", "pull"), ("write", "push"), ("pull", "pull")] {
-        let run = world
-            .fh(&["token", "create", "--permission", word, "--json"])
-            .success();
-        let json = run.json();
-        let found = json["info"]["permissions"].as_array().unwrap();
-        assert_eq!(found, &[serde_json::json!(permission)], "{word}");
+        let json = world.json(format!("token create --permission {word}"));
+        let found = &json["info"]["permissions"];
+        assert_eq!(found, &serde_json::json!([permission]), "{word}");
     }
     let weak = server.token_for("admin", &["pull", "mint"]).unwrap();
     let push_only = server.token_for("admin", &["push"]).unwrap();
-    for (token, command, status, told) in [
-        ("", "status", 0, "May:        read write mint admin"),
-        ("", "token inspect", 0, "May:         read write mint admin"),
-        (
-            "",
-            "token create --permission push --permission mint",
-            0,
-            "for admin: write mint on *",
-        ),
-        (
-            "",
-            "token create --permission grow",
-            2,
-            "[possible values: read, write, mint, admin]",
-        ),
-        (
-            "",
-            "grant add acme/app alice grow",
-            2,
-            "[possible values: read, write, admin]",
-        ),
-        (
-            &weak,
-            "token create --permission push",
-            1,
-            "lacks the permission \"write\"",
-        ),
-        (
-            &push_only,
-            "flake show acme/app",
-            1,
-            "the permission \"read\" (this one lacks it)",
-        ),
-        ("", "token list", 0, ",pull mint,"),
-    ] {
+    for [token, command, status, told] in rows(
+        r#"
+        strong | status                                           | 0 | May:        read write mint admin
+        strong | token inspect                                    | 0 | May:         read write mint admin
+        strong | token create --permission push --permission mint | 0 | for admin: write mint on *
+        strong | token create --permission grow                   | 2 | [possible values: read, write, mint, admin]
+        strong | grant add acme/app alice grow                    | 2 | [possible values: read, write, admin]
+        weak   | token create --permission push                   | 1 | lacks the permission "write"
+        push   | flake show acme/app                              | 1 | the permission "read" (this one lacks it)
+        strong | token list                                       | 0 | ,pull mint,
+        "#,
+    ) {
         let mut world = World::logged_in(&server, server.admin_token());
-        if !token.is_empty() {
-            world.set("FH_TOKEN", token);
+        match token {
+            "weak" => world.set("FH_TOKEN", &weak),
+            "push" => world.set("FH_TOKEN", &push_only),
+            _ => {}
         }
-        let run = world.typed(command).code(status);
+        let run = world.typed(command).code(status.parse().unwrap());
         let said = format!("{}{}", run.stdout, run.stderr);
         assert!(said.contains(told), "{command}: {said}");
     }
-    world
-        .fh(&["grant", "add", "acme/app", "alice", "mint"])
-        .code(2);
+    world.typed("grant add acme/app alice mint").code(2);
 }

@@ -1,6 +1,8 @@
 //! Logins where variables of Nix decide which settings count.
 
+use fh_testkit::rows;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::world::{Run, World, mode};
 
@@ -28,104 +30,37 @@ fn the_netrc_that_nix_config_names_is_written_and_taken_back() {
     assert_eq!(mode(&netrc), 0o600);
     assert!(!world.config("nix/netrc").exists());
     let conf = world.read("nix/nix.conf");
-    assert!(
-        conf.contains("extra-substituters") && !conf.contains("netrc-file"),
-        "{conf}"
-    );
+    assert_contains(&conf, &["extra-substituters"]);
+    assert_lacks(&conf, &["netrc-file"]);
     let again = log_in(&world, &server, &["--json"]).success().json();
     assert_eq!(again["changed"], false, "{again}");
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(!netrc.exists());
 }
 
 #[test]
 fn what_a_variable_keeps_from_nix_is_refused_and_nothing_is_written() {
     let server = TestServer::start().unwrap();
-    let in_store = "netrc-file = /nix/store/00000000000000000000000000000000-x/netrc";
-    for (name, value, code, words) in [
-        (
-            "NIX_CONFIG",
-            "substituters = https://b.org",
-            1,
-            [
-                "substituters would have no effect: NIX_CONFIG sets it at line 1",
-                "unset NIX_CONFIG",
-            ],
-        ),
-        (
-            "NIX_CONFIG",
-            "\nbinary-cache-public-keys = b:x",
-            1,
-            [
-                "trusted-public-keys would have no effect: NIX_CONFIG sets it at line 2",
-                "extra-trusted-public-keys",
-            ],
-        ),
-        (
-            "NIX_CONFIG",
-            "access-tokens github.com=SECRET",
-            1,
-            [
-                "NIX_CONFIG is invalid at line 1, column 15",
-                "Correct the variable NIX_CONFIG",
-            ],
-        ),
-        (
-            "NIX_CONFIG",
-            "include SECRET.conf",
-            1,
-            ["NIX_CONFIG is invalid", "absolute path"],
-        ),
-        (
-            "NIX_CONFIG",
-            "netrc-file = netrc",
-            1,
-            [
-                "NIX_CONFIG (line 1) sets netrc-file to \"netrc\"",
-                "whole path",
-            ],
-        ),
-        (
-            "NIX_CONFIG",
-            "netrc-file = /dev/null",
-            1,
-            [
-                "/dev/null is not a regular file",
-                "because of `netrc-file` in NIX_CONFIG",
-            ],
-        ),
-        (
-            "NIX_CONFIG",
-            in_store,
-            1,
-            [
-                "belongs to the Nix store",
-                "Let it name a file that you may write, or unset NIX_CONFIG",
-            ],
-        ),
-        (
-            "NIX_USER_CONF_FILES",
-            "",
-            2,
-            [
-                "NIX_USER_CONF_FILES is set and empty, so Nix does not read",
-                "Unset NIX_USER_CONF_FILES",
-            ],
-        ),
-        (
-            "XDG_CONFIG_HOME",
-            "",
-            2,
-            ["XDG_CONFIG_HOME is set and empty", "Unset XDG_CONFIG_HOME"],
-        ),
-    ] {
+    for [name, value, told, hint] in rows(
+        r#"
+        NIX_CONFIG | substituters = https://b.org         | substituters would have no effect: NIX_CONFIG sets it at line 1 | unset NIX_CONFIG
+        NIX_CONFIG | \n binary-cache-public-keys = b:x    | trusted-public-keys would have no effect: NIX_CONFIG sets it at line 2 | extra-trusted-public-keys
+        NIX_CONFIG | access-tokens github.com=SECRET      | NIX_CONFIG is invalid at line 1, column 15      | Correct the variable NIX_CONFIG
+        NIX_CONFIG | include SECRET.conf                  | NIX_CONFIG is invalid                           | absolute path
+        NIX_CONFIG | netrc-file = netrc                   | NIX_CONFIG (line 1) sets netrc-file to "netrc"  | whole path
+        NIX_CONFIG | netrc-file = /dev/null               | /dev/null is not a regular file                 | because of `netrc-file` in NIX_CONFIG
+        NIX_CONFIG | netrc-file = /nix/store/HASH-x/netrc | belongs to the Nix store                        | Let it name a file that you may write, or unset NIX_CONFIG
+        NIX_USER_CONF_FILES |  | NIX_USER_CONF_FILES is set and empty, so Nix does not read              | Unset NIX_USER_CONF_FILES
+        XDG_CONFIG_HOME     |  | XDG_CONFIG_HOME is set and empty                                        | Unset XDG_CONFIG_HOME
+        "#,
+    ) {
         let mut world = World::new();
-        world.set(name, value);
+        let value = value.replace("\\n ", "\n").replace("HASH", &"0".repeat(32));
+        let code = if value.is_empty() { 2 } else { 1 };
+        world.set(name, &value);
         let run = log_in(&world, &server, &[]).code(code);
-        for words in words {
-            assert!(run.stderr.contains(words), "{name}={value}: {}", run.stderr);
-        }
-        assert!(!run.stderr.contains("SECRET"), "{}", run.stderr);
+        run.says(&[told, hint]);
+        run.never_says(&["SECRET"]);
         let left = world.everything();
         let is_lock = |path: &std::path::Path| {
             path.extension()
@@ -152,18 +87,8 @@ fn the_machine_is_set_up_whatever_the_variable_says() {
             netrc.display()
         ),
     );
-    let login = [
-        "login",
-        "--scope",
-        "system",
-        "--server",
-        server.url(),
-        "--json",
-    ];
-    let report = world
-        .with_stdin(&login, server.admin_token())
-        .success()
-        .json();
+    let login = format!("login --scope system --server {} --json", server.url());
+    let report = world.given(&login, server.admin_token()).success().json();
     for netrc in [&netrc, &world.path("etc-nix/netrc")] {
         let text = std::fs::read_to_string(netrc).unwrap();
         assert!(text.contains(server.admin_token()), "{}", netrc.display());
@@ -174,6 +99,6 @@ fn the_machine_is_set_up_whatever_the_variable_says() {
         warnings.contains("NIX_CONFIG sets `substituters` at line 1"),
         "{report}"
     );
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(!netrc.exists() && !world.path("etc-nix/netrc").exists());
 }

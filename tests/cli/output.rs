@@ -4,7 +4,9 @@ use std::fs::File;
 use std::process::Stdio;
 
 use expectrl::Expect as _;
+use fh_testkit::rows;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::json;
 
 use crate::prompt::{on_a_terminal, on_a_terminal_of, rest};
@@ -13,20 +15,13 @@ use crate::world::World;
 
 #[test]
 fn an_empty_list_is_a_list() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
+    assert_eq!(world.typed("list flakes --json").success().stdout, "[]\n");
     assert_eq!(
-        world.fh(&["list", "flakes", "--json"]).success().stdout,
-        "[]\n"
-    );
-    assert_eq!(
-        world.fh(&["list", "flakes"]).success().stdout,
+        world.typed("list flakes").success().stdout,
         "flake,visibility,role,paths,nar_size,last_push_at,description\n"
     );
-    assert_eq!(
-        world.fh(&["org", "--json", "list"]).success().stdout,
-        "[]\n"
-    );
+    assert_eq!(world.typed("org --json list").success().stdout, "[]\n");
 }
 
 #[test]
@@ -44,7 +39,7 @@ fn json_is_asked_for_by_option_or_variable() {
     }
     world.set("FH_OUTPUT_JSON", "true");
     assert_eq!(
-        world.fh(&["list", "flakes"]).success().json()[0]["flake"],
+        world.typed("list flakes").success().json()[0]["flake"],
         "acme/app"
     );
 }
@@ -75,11 +70,8 @@ fn owner_and_limit_narrow_the_list() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let world = World::new();
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["completion", "bash"])
-        .stdin(Stdio::null())
+    let mut child = world
+        .process(&["completion", "bash"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -97,11 +89,8 @@ fn a_full_disk_is_a_failure() {
         return;
     };
     let world = World::new();
-    let output = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["completion", "bash"])
-        .stdin(Stdio::null())
+    let output = world
+        .process(&["completion", "bash"])
         .stdout(full)
         .output()
         .unwrap();
@@ -116,35 +105,27 @@ fn a_failure_is_one_object_for_programs() {
     let server = TestServer::start().unwrap();
     server.create_flake("acme/app", "private").unwrap();
     let mut world = World::logged_in(&server, server.admin_token());
-    for (command, status, code, error) in [
-        ("flake show acme/absent --json", 1, 404, "not_found"),
-        ("org show absent --json", 1, 404, "not_found"),
-        ("flake create acme/app --json", 1, 409, "conflict"),
-        ("push acme/absent .#x --json", 1, 404, "not_found"),
-        (
-            "grant add acme/app nobody read --json",
-            1,
-            422,
-            "invalid_content",
-        ),
-        ("flake delete acme/app --json", 2, 0, "usage"),
-        ("flake show --json", 2, 0, "usage"),
-        ("token revoke nonsense --json", 2, 0, "usage"),
-        ("push /nix/store/x acme/app --json", 2, 0, "usage"),
-        (
-            "list flakes --json --server http://127.0.0.1:9",
-            1,
-            0,
-            "unreachable",
-        ),
-        ("login --json --token-file absent", 1, 0, "failed"),
-    ] {
-        let run = world.typed(command).code(status);
+    for [command, status, code, error] in rows(
+        "
+        flake show acme/absent --json         | 1 | 404 | not_found
+        org show absent --json                | 1 | 404 | not_found
+        flake create acme/app --json          | 1 | 409 | conflict
+        push acme/absent .#x --json           | 1 | 404 | not_found
+        grant add acme/app nobody read --json | 1 | 422 | invalid_content
+        flake delete acme/app --json          | 2 | 0   | usage
+        flake show --json                     | 2 | 0   | usage
+        token revoke nonsense --json          | 2 | 0   | usage
+        push /nix/store/x acme/app --json     | 2 | 0   | usage
+        list flakes --json --server http://127.0.0.1:9 | 1 | 0 | unreachable
+        login --json --token-file absent      | 1 | 0   | failed
+        ",
+    ) {
+        let run = world.typed(command).code(status.parse().unwrap());
         let told: serde_json::Value = serde_json::from_str(&run.stdout)
             .unwrap_or_else(|problem| panic!("{command}: {problem}: {:?}", run.stdout));
         assert_eq!(
             (&told["code"], &told["error"]),
-            (&json!(code), &json!(error)),
+            (&json!(code.parse::<u64>().unwrap()), &json!(error)),
             "{command}"
         );
         assert!(
@@ -156,81 +137,49 @@ fn a_failure_is_one_object_for_programs() {
     }
     // The variable says the same; and what has printed its own answer prints no second one.
     world.set("FH_OUTPUT_JSON", "1");
-    let run = world.fh(&["flake", "show", "acme/absent"]).code(1);
+    let run = world.typed("flake show acme/absent").code(1);
     assert_eq!(run.json()["error"], "not_found");
     world.set("FH_TOKEN", "fh1_bad");
-    let run = world.fh(&["status"]).code(3);
+    let run = world.typed("status").code(3);
     assert_eq!(run.json()["logged_in"], false);
 }
 
 /// A company whose names and descriptions are as long as real ones.
 fn company(server: &TestServer) -> World {
     let world = World::logged_in(server, server.admin_token());
-    let run = |words: &[&str]| {
-        world.fh(words).success();
-    };
     let flake = "engineering/application-server";
     let says = "What our customers run on their machines, with everything that it is made of";
-    run(&["org", "create", "engineering"]);
-    run(&["flake", "create", flake, "--description", says]);
-    run(&[
-        "flake",
-        "create",
-        "engineering/docs",
-        "--visibility",
-        "unlisted",
-    ]);
+    world.typed("org create engineering").success();
+    world
+        .fh(&["flake", "create", flake, "--description", says])
+        .success();
     for user in ["alexandra-meier", "bartholomew"] {
-        run(&["user", "create", user]);
-        run(&["member", "set", "engineering", user]);
-        run(&["grant", "add", flake, user, "write"]);
+        world.run_all(&[
+            &format!("user create {user}"),
+            &format!("member set engineering {user}"),
+            &format!("grant add {flake} {user} write"),
+        ]);
     }
-    run(&["service-account", "create", "engineering/release-builder"]);
-    run(&["team", "create", "engineering/release-managers"]);
-    run(&[
-        "trust",
-        "add",
-        "github",
-        "--repository",
-        "engineering/application-server",
-        "--ref",
-        "main",
-        "--flake",
-        flake,
-        "--role",
-        "write",
-        "--name",
-        "application-server",
-        "--builder",
+    let policy = format!("--repository {flake} --ref main --flake {flake} --role write --builder");
+    world.run_all(&[
+        "flake create engineering/docs --visibility unlisted",
+        "service-account create engineering/release-builder",
+        "team create engineering/release-managers",
+        &format!("trust add github {policy} --name application-server"),
     ]);
+    let flakes = format!("--flake {flake} --flake engineering/docs");
     for (user, more) in [
-        ("alexandra-meier", &["--network", "10.0.0.0/8"][..]),
-        (
-            "bartholomew",
-            &["--flake", flake, "--flake", "engineering/docs"],
-        ),
+        ("alexandra-meier", "--network 10.0.0.0/8"),
+        ("bartholomew", &flakes),
         (
             "admin",
-            &[
-                "--permission",
-                "read",
-                "--permission",
-                "write",
-                "--permission",
-                "mint",
-            ],
+            "--permission read --permission write --permission mint",
         ),
     ] {
         let description = format!("the laptop of {user} in the office of the second floor");
-        let words = [
-            "token",
-            "create",
-            "--user",
-            user,
-            "--description",
-            &description,
-        ];
-        run(&[&words[..], more].concat());
+        let line = format!("token create --user {user} {more} --description");
+        let words: Vec<&str> = line.split(' ').chain([description.as_str()]).collect();
+        world.fh(&words).success();
     }
     world
 }
@@ -332,10 +281,7 @@ fn one_thing_with_its_tables_fits_terminals_of_80_and_120_columns() {
 fn shortened_ids_are_accepted() {
     let server = TestServer::start().unwrap();
     let world = company(&server);
-    let all = world
-        .fh(&["token", "list", "--all", "--json"])
-        .success()
-        .json();
+    let all = world.json("token list --all");
     let of = |user: &str| -> (String, String) {
         let tokens = all.as_array().unwrap();
         let token = tokens.iter().find(|token| {
@@ -375,7 +321,7 @@ fn shortened_ids_are_accepted() {
         ("no-token", 2, "expected the id of a token"),
     ] {
         let run = world.fh(&["token", "revoke", id, "--yes"]).code(code);
-        assert!(run.stderr.contains(told), "{id}: {}", run.stderr);
+        run.says(&[told]);
     }
     // Somebody else's is nothing that one sees.
     let alice = server
@@ -383,12 +329,10 @@ fn shortened_ids_are_accepted() {
         .unwrap();
     let (_, short) = of("admin");
     let other = World::logged_in(&server, &alice);
-    let run = other.fh(&["token", "revoke", &short, "--yes"]).code(1);
-    assert!(
-        run.stderr.contains("no token that you can see"),
-        "{}",
-        run.stderr
-    );
+    other
+        .fh(&["token", "revoke", &short, "--yes"])
+        .code(1)
+        .says(&["no token that you can see"]);
 }
 
 /// A state has a colour on a terminal, where nobody has said otherwise.
@@ -417,7 +361,7 @@ fn colours_are_for_terminals_and_for_who_wants_them() {
         assert_eq!(text.contains("\x1b["), colored, "{command}: {text:?}");
     }
     let good = shown(120, &world, "token list").join("\n");
-    assert!(good.contains("\x1b[32mgood\x1b[0m"), "{good:?}");
+    assert_contains(&good, &["\x1b[32mgood\x1b[0m"]);
     // A pipe has them where they were asked for, and then not in what programs read.
     for (command, on_stderr) in [
         ("token list", false),
@@ -459,7 +403,7 @@ fn quiet_leaves_out_progress_and_notes() {
         if told.is_empty() {
             assert_eq!(run.stderr, "", "{command}");
         } else {
-            assert!(run.stderr.contains(told), "{command}: {}", run.stderr);
+            run.says(&[told]);
         }
         let results = ["token create", "grant list", "--dry-run"];
         let has_result = results.iter().any(|result| command.contains(result));
@@ -476,5 +420,5 @@ fn quiet_leaves_out_progress_and_notes() {
     session.expect("[y/N]").unwrap();
     session.send("y\r").unwrap();
     let said = rest(&mut session);
-    assert!(!said.contains("Deleted"), "{said}");
+    assert_lacks(&said, &["Deleted"]);
 }

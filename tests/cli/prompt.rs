@@ -7,6 +7,7 @@ use std::time::Duration;
 use expectrl::session::OsSession;
 use expectrl::{ControlCode, Eof, Expect as _, Session};
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
@@ -42,6 +43,14 @@ pub(crate) fn on_a_terminal_of(columns: u16, world: &World, arguments: &[&str]) 
     session
 }
 
+/// Somebody who logs in with these options, and has been asked for the token.
+fn asked_for_the_token(world: &World, server: &TestServer, more: &[&str]) -> OsSession {
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let mut session = on_a_terminal(world, &[&login[..], more].concat());
+    session.expect("it is not shown").unwrap();
+    session
+}
+
 /// What is still to come, up to the end.
 pub(crate) fn rest(session: &mut OsSession) -> String {
     let captured = session.expect(Eof).unwrap();
@@ -52,11 +61,7 @@ pub(crate) fn rest(session: &mut OsSession) -> String {
 fn a_token_of_any_length_is_taken_and_not_shown() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(
-        &world,
-        &["login", "--scope", "user", "--server", server.url()],
-    );
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &[]);
     // Longer than a line that a terminal takes in line mode: blanks around a token do not count.
     let padding = " ".repeat(6000);
     session
@@ -65,8 +70,8 @@ fn a_token_of_any_length_is_taken_and_not_shown() {
     session.expect("Make these changes?").unwrap();
     session.send("\r").unwrap();
     let rest = rest(&mut session);
-    assert!(rest.contains("Logged in to"), "{rest}");
-    assert!(!rest.contains(server.admin_token()), "{rest}");
+    assert_contains(&rest, &["Logged in to"]);
+    assert_lacks(&rest, &[server.admin_token()]);
     assert!(world.read("nix/netrc").contains(server.admin_token()));
 }
 
@@ -74,17 +79,13 @@ fn a_token_of_any_length_is_taken_and_not_shown() {
 fn control_c_leaves_everything_as_it_was() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(
-        &world,
-        &["login", "--scope", "user", "--server", server.url()],
-    );
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &[]);
     assert!(!session.get_process().get_echo().unwrap());
     session.send("fh1_half").unwrap();
     session.send(ControlCode::EndOfText).unwrap();
     let said = rest(&mut session);
-    assert!(said.contains("Nothing was changed."), "{said}");
-    assert!(!said.contains("half"), "{said}");
+    assert_contains(&said, &["Nothing was changed."]);
+    assert_lacks(&said, &["half"]);
     assert!(session.get_process().get_echo().unwrap());
     let status = session.get_process_mut().wait().unwrap();
     assert!(format!("{status:?}").contains("130"), "{status:?}");
@@ -95,11 +96,7 @@ fn control_c_leaves_everything_as_it_was() {
 fn sigterm_leaves_the_terminal_and_the_files_as_they_were() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(
-        &world,
-        &["login", "--scope", "user", "--server", server.url()],
-    );
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &[]);
     assert!(!session.get_process().get_echo().unwrap());
     session.send("fh1_half").unwrap();
     // What has not arrived yet would be typed after the end.
@@ -107,8 +104,8 @@ fn sigterm_leaves_the_terminal_and_the_files_as_they_were() {
     let pid = Pid::from_raw(session.get_process().pid().as_raw()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
     let said = rest(&mut session);
-    assert!(said.contains("Nothing was changed."), "{said}");
-    assert!(!said.contains("half"), "{said}");
+    assert_contains(&said, &["Nothing was changed."]);
+    assert_lacks(&said, &["half"]);
     assert!(session.get_process().get_echo().unwrap());
     let status = session.get_process_mut().wait().unwrap();
     assert!(format!("{status:?}").contains("143"), "{status:?}");
@@ -123,9 +120,7 @@ fn all_changes_are_shown_without_secrets_and_asked_for() {
         ".config/nix/netrc",
         "machine a.org login me password hunter2\n",
     );
-    let login = ["login", "--scope", "user", "--server", server.url()];
-    let mut session = on_a_terminal(&world, &login);
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &[]);
     session.send(format!("{}\r", server.admin_token())).unwrap();
     let until_asked = |session: &mut OsSession| {
         let shown = session.expect("Make these changes?").unwrap();
@@ -147,40 +142,30 @@ fn all_changes_are_shown_without_secrets_and_asked_for() {
         "+url = ",
     ];
     let shown = until_asked(&mut session);
-    for part in summary {
-        assert!(shown.contains(part), "{part}: {shown}");
-    }
-    for line in diff {
-        assert!(!shown.contains(line), "{line}: {shown}");
-    }
+    assert_contains(&shown, &summary);
+    assert_lacks(&shown, &diff);
     // The whole of it, for who wants to see it, and asked again.
     session.send("d\r").unwrap();
     let shown = until_asked(&mut session);
-    for line in diff {
-        assert!(shown.contains(line), "{line}: {shown}");
-    }
+    assert_contains(&shown, &diff);
     session.send("no\r").unwrap();
     let said = rest(&mut session);
-    assert!(said.contains("Nothing was changed."), "{said}");
+    assert_contains(&said, &["Nothing was changed."]);
     assert!(!world.config("fh").exists());
 
     // With `--diff` it is shown at once. Ctrl-C is another way to say no.
-    let mut session = on_a_terminal(&world, &[&login[..], &["--diff"]].concat());
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &["--diff"]);
     session.send(format!("{}\r", server.admin_token())).unwrap();
     let shown = until_asked(&mut session);
-    for line in diff {
-        assert!(shown.contains(line), "{line}: {shown}");
-    }
-    assert!(!shown.contains(summary[0]), "{shown}");
+    assert_contains(&shown, &diff);
+    assert_lacks(&shown, &[summary[0]]);
     session.send(ControlCode::EndOfText).unwrap();
     let said = rest(&mut session);
-    assert!(said.contains("Nothing was changed."), "{said}");
+    assert_contains(&said, &["Nothing was changed."]);
     assert!(!world.config("fh").exists());
 
     // With `--yes` nobody is asked.
-    let mut session = on_a_terminal(&world, &[&login[..], &["--yes"]].concat());
-    session.expect("it is not shown").unwrap();
+    let mut session = asked_for_the_token(&world, &server, &["--yes"]);
     session.send(format!("{}\r", server.admin_token())).unwrap();
     session.expect("Logged in to").unwrap();
 }
@@ -224,8 +209,7 @@ fn a_terminal_gets_a_table() {
     let mut session = on_a_terminal(&world, &["list", "flakes"]);
     let mut text = String::new();
     let _ = session.read_to_string(&mut text);
-    assert!(text.contains("LAST PUSH"), "{text}");
-    assert!(text.contains("never"), "{text}");
+    assert_contains(&text, &["LAST PUSH", "never"]);
 }
 
 #[test]
@@ -255,12 +239,10 @@ fn where_no_server_is_known_it_is_asked_for() {
     session.expect("it is not shown").unwrap();
     session.send(ControlCode::EndOfText).unwrap();
     rest(&mut session);
-    let refused = world.with_stdin(&["login", "--scope", "user"], "").code(1);
-    assert!(
-        refused.stderr.contains("This is the stored token"),
-        "{}",
-        refused.stderr
-    );
+    world
+        .with_stdin(&["login", "--scope", "user"], "")
+        .code(1)
+        .says(&["This is the stored token"]);
 }
 
 #[test]

@@ -5,12 +5,10 @@ use std::process::{Command, Stdio};
 
 use fh_testkit::proxy::{Proxy, Seen, Verdict};
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
-
-/// The permissions of somebody who manages.
-const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];
 
 const ACME: &str = r#"
 users = ["alice", "bob"]
@@ -64,21 +62,22 @@ fn a_file_sets_a_company_up_once_and_its_export_says_the_same() {
     world.write("acme.toml", ACME);
     world.write("keys.json", KEYS);
     let plan = told(&world, &server, "provision acme.toml --dry-run", 0);
-    for line in [
-        "+ user alice\n",
-        "+ org acme: you own it\n",
-        "+ service account acme/fleet\n",
-        "+ member acme/alice: admin\n",
-        "+ team member acme/builders/bob\n",
-        "+ flake acme/app: unlisted, \"What we sell\"\n",
-        "+ grant acme/* @members: read\n",
-        "+ trust policy acme/ci: github, write on acme/app\n",
-        "~ follows of acme: none → tools/kit\n",
-        "14 to add, 1 to change, 0 to remove.\n",
-    ] {
-        assert!(plan.contains(line), "{line}\n{plan}");
-    }
-    world.fh(&["org", "show", "acme"]).code(1);
+    assert_contains(
+        &plan,
+        &[
+            "+ user alice\n",
+            "+ org acme: you own it\n",
+            "+ service account acme/fleet\n",
+            "+ member acme/alice: admin\n",
+            "+ team member acme/builders/bob\n",
+            "+ flake acme/app: unlisted, \"What we sell\"\n",
+            "+ grant acme/* @members: read\n",
+            "+ trust policy acme/ci: github, write on acme/app\n",
+            "~ follows of acme: none → tools/kit\n",
+            "14 to add, 1 to change, 0 to remove.\n",
+        ],
+    );
+    world.typed("org show acme").code(1);
     let done = told(&world, &server, "provision acme.toml", 0);
     assert!(
         done.ends_with("Done: 14 added, 1 changed, 0 removed.\n"),
@@ -89,14 +88,14 @@ fn a_file_sets_a_company_up_once_and_its_export_says_the_same() {
         let command = format!("provision acme.toml{form}");
         assert_eq!(told(&world, &server, &command, 0), again, "{form}");
     }
-    let export = world.fh(&["provision", "--export", "acme"]).success();
+    let export = world.typed("provision --export acme").success();
     assert_eq!(export.stderr, "");
     world.write("export.toml", &export.stdout);
     let prune = told(&world, &server, "provision export.toml --prune", 0);
     assert_eq!(prune, again, "{}", export.stdout);
     // What the server keeps to itself is not in it.
     assert!(export.stdout.contains("keep-keys = true"));
-    assert!(!export.stdout.contains("11qYAYKx"), "{}", export.stdout);
+    assert_lacks(&export.stdout, &["11qYAYKx"]);
     // Elsewhere the file makes the same, but for those keys.
     let text = export
         .stdout
@@ -108,7 +107,7 @@ fn a_file_sets_a_company_up_once_and_its_export_says_the_same() {
     there.write("acme.toml", &text);
     there.write("keys.json", KEYS);
     told(&there, &other, "provision acme.toml", 0);
-    let copy = there.fh(&["provision", "--export", "acme"]).success();
+    let copy = there.typed("provision --export acme").success();
     assert_eq!(copy.stdout, export.stdout);
 }
 
@@ -134,13 +133,14 @@ fn nothing_is_removed_unless_it_is_said_and_confirmed() {
         let command = format!("provision less.toml --prune{form}");
         let refused = told(&world, &server, &command, 2);
         // Members come back by the file; what a flake had does not.
-        for removed in [
-            "This removes: member acme/bob.",
-            "This removes, and nobody can bring back: trust policy acme/ci, trust policy acme/cluster, flake acme/app.",
-        ] {
-            assert!(refused.contains(removed), "{refused}");
-        }
-        assert!(refused.contains("--yes"), "{refused}");
+        assert_contains(
+            &refused,
+            &[
+                "This removes: member acme/bob.",
+                "This removes, and nobody can bring back: trust policy acme/ci, trust policy acme/cluster, flake acme/app.",
+            ],
+        );
+        assert_contains(&refused, &["--yes"]);
     }
     let words = ["provision", "less.toml", "--prune", "--yes", "--json"];
     let report = world.fh(&words).success().json();
@@ -161,18 +161,17 @@ fn nothing_is_removed_unless_it_is_said_and_confirmed() {
         ]
     );
     // The one whose token it is stays, and so does what the file says nothing of.
-    let members = world.fh(&["member", "list", "acme", "--json"]).success();
+    let members = world.typed("member list acme --json").success();
     let members = members.json();
     let names: Vec<_> = members.as_array().unwrap().iter().collect();
     assert_eq!(names.len(), 2, "{names:?}");
-    let teams = world.fh(&["team", "list", "acme"]).success().stdout;
-    assert!(teams.contains("builders"), "{teams}");
+    let teams = world.typed("team list acme").success().stdout;
+    assert_contains(&teams, &["builders"]);
 }
 
 #[test]
 fn what_is_wrong_is_told_all_at_once_and_nothing_is_done() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     world.write(
         "acme.toml",
         "[org.acme.members]\nadmni = \"owner\"\n[org.acme.flakes.app]\ngrants = { carol = \"read\", \"team:x\" = \
@@ -194,10 +193,7 @@ fn what_is_wrong_is_told_all_at_once_and_nothing_is_done() {
             assert!(refused.contains(line), "{form}: {line}\n{refused}");
         }
     }
-    let refused = world
-        .fh(&["provision", "acme.toml", "--json"])
-        .code(2)
-        .json();
+    let refused = world.typed("provision acme.toml --json").code(2).json();
     assert_eq!(refused["problems"][0]["line"], 2, "{refused}");
     assert_eq!(
         refused["problems"][3]["key"], "org.acme.trust.ci.jwks",
@@ -207,20 +203,20 @@ fn what_is_wrong_is_told_all_at_once_and_nothing_is_done() {
     // What cannot be read at all.
     world.write("bad.toml", "[org.new]\npush = \"all\"\nteam = {}\n");
     let refused = told(&world, &server, "provision bad.toml", 2);
-    for line in [
-        "bad.toml:2: org.new.push: \"all\" is not one of the words ",
-        "bad.toml:3: org.new.team: there is no key \"team\" here; did you mean teams?",
-    ] {
-        assert!(refused.contains(line), "{line}\n{refused}");
-    }
+    assert_contains(
+        &refused,
+        &[
+            "bad.toml:2: org.new.push: \"all\" is not one of the words ",
+            "bad.toml:3: org.new.team: there is no key \"team\" here; did you mean teams?",
+        ],
+    );
     told(&world, &server, "provision none.toml", 1);
     told(&world, &server, "org show new", 1);
 }
 
 #[test]
 fn standard_input_is_read_and_what_is_no_file_is_refused() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     let text = "[org.acme.flakes.app]\n[org.acme.flakes.web]\n";
     let dry = world.with_stdin(&["provision", "-", "--dry-run"], text);
     assert!(dry.success().stdout.contains("+ flake acme/web: private\n"));
@@ -228,16 +224,13 @@ fn standard_input_is_read_and_what_is_no_file_is_refused() {
     // Nobody can be asked whether something may be removed.
     let less = "[org.acme.flakes.app]\n";
     let words = ["provision", "-", "--prune"];
-    let refused = world.with_stdin(&words, less).code(2);
-    assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+    world.with_stdin(&words, less).code(2).says(&["--yes"]);
     let done = world.with_stdin(&[words.as_slice(), &["--yes"]].concat(), less);
     assert!(done.success().stderr.contains("1 removed"));
-    let bad = world.with_stdin(&["provision", "-"], "\norgs = 1").code(2);
-    assert!(
-        bad.stderr.contains("standard input:2: orgs: "),
-        "{}",
-        bad.stderr
-    );
+    world
+        .with_stdin(&["provision", "-"], "\norgs = 1")
+        .code(2)
+        .says(&["standard input:2: orgs: "]);
     // A pipe would be waited for, and what has no end would fill the memory.
     let pipe = world.path("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
@@ -250,18 +243,15 @@ fn standard_input_is_read_and_what_is_no_file_is_refused() {
         ("bin", "it is not a regular file"),
         ("large.toml", "it is longer than 4194304 bytes"),
     ] {
-        let run = world.fh(&["provision", file]).code(1);
-        assert!(run.stderr.contains(told), "{file}: {}", run.stderr);
+        world.fh(&["provision", file]).code(1).says(&[told]);
     }
-    let run = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["provision", "-"])
+    let run = world
+        .process(&["provision", "-"])
         .stdin(File::open(world.path("large.toml")).unwrap())
         .output()
         .unwrap();
     let said = String::from_utf8(run.stderr).unwrap();
-    assert!(said.contains("it is longer than 4194304 bytes"), "{said}");
+    assert_contains(&said, &["it is longer than 4194304 bytes"]);
 }
 
 /// A file of which the second step goes wrong.
@@ -288,18 +278,12 @@ fn stopped(
         false => Verdict::Pass,
     };
     let proxy = Proxy::requests(address, judge).unwrap();
-    let mut world = World::new();
-    world.set("FH_SERVER", proxy.url());
-    world.set("FH_TOKEN", server.admin_token());
+    let world = World::at(proxy.url(), server.admin_token());
     world.write("acme.toml", STEPS);
     let mut words = vec!["provision", "acme.toml"];
     words.extend(json.then_some("--json"));
-    let child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .current_dir(world.path(""))
-        .args(words)
-        .stdin(Stdio::null())
+    let child = world
+        .process(&words)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -347,15 +331,16 @@ fn a_run_that_ends_in_the_middle_tells_what_was_done_and_goes_on_later() {
         server.create_user("bob").unwrap();
         let (_, said, ended) = stopped(&server, verdict, signal, false);
         assert_eq!(ended, code, "{said}");
-        for part in [
-            first,
-            "Hint: This was done:\n  + org acme: you own it\n",
-            "Hint: It is not known whether the server has done this:\n  + member acme/bob: member\n",
-            "Hint: This was not done:\n  + team acme/ops\n  + team member acme/ops/bob\n",
-            "Hint: Run the same command again to continue: it finds out what is left.\n",
-        ] {
-            assert!(said.contains(part), "{part}\n{said}");
-        }
+        assert_contains(
+            &said,
+            &[
+                first,
+                "Hint: This was done:\n  + org acme: you own it\n",
+                "Hint: It is not known whether the server has done this:\n  + member acme/bob: member\n",
+                "Hint: This was not done:\n  + team acme/ops\n  + team member acme/ops/bob\n",
+                "Hint: Run the same command again to continue: it finds out what is left.\n",
+            ],
+        );
         let world = World::logged_in(&server, server.admin_token());
         world.write("acme.toml", STEPS);
         let done = told(&world, &server, "provision acme.toml", 0);
@@ -390,7 +375,7 @@ fn a_refusal_in_the_middle_is_known_not_to_be_done() {
         .unwrap();
     let [ann, bob] = ["ann", "bob"].map(|name| {
         server.create_user(name).unwrap();
-        World::logged_in(&server, &server.token_for(name, &ALL).unwrap())
+        World::of(&server, name)
     });
     told(&bob, &server, "org create hidden", 0);
     ann.write(
@@ -398,24 +383,25 @@ fn a_refusal_in_the_middle_is_known_not_to_be_done() {
         "[org.acme]\n[org.hidden]\n[org.acme.flakes.app]\n",
     );
     let refused = told(&ann, &server, "provision two.toml", 1);
-    for part in [
-        "Error: cannot do step 2 of 3, `+ org hidden: you own it`",
-        "Caused by: the organisation hidden exists already",
-        "Hint: This was done:\n  + org acme: you own it\n",
-        "Hint: This was not done:\n  + org hidden: you own it\n  + flake acme/app: private\n",
-    ] {
-        assert!(refused.contains(part), "{part}\n{refused}");
-    }
-    assert!(!refused.contains("not known"), "{refused}");
+    assert_contains(
+        &refused,
+        &[
+            "Error: cannot do step 2 of 3, `+ org hidden: you own it`",
+            "Caused by: the organisation hidden exists already",
+            "Hint: This was done:\n  + org acme: you own it\n",
+            "Hint: This was not done:\n  + org hidden: you own it\n  + flake acme/app: private\n",
+        ],
+    );
+    assert_lacks(&refused, &["not known"]);
     // Who may create an organisation is told of names that nothing has before they do.
     ann.write(
         "new.toml",
         "[org.new.members]\nbob = \"member\"\ncarol = \"member\"\n",
     );
     let refused = told(&ann, &server, "provision new.toml", 2);
-    assert!(
-        refused.contains("new.toml:3: org.new.members.carol: there is no account named \"carol\""),
-        "{refused}"
+    assert_contains(
+        &refused,
+        &["new.toml:3: org.new.members.carol: there is no account named \"carol\""],
     );
     told(&ann, &server, "org show new", 1);
 }
@@ -428,28 +414,27 @@ fn who_has_to_accept_first_joins_the_team_in_a_later_run() {
         .unwrap();
     let [ann, bob] = ["ann", "bob"].map(|name| {
         server.create_user(name).unwrap();
-        World::logged_in(&server, &server.token_for(name, &ALL).unwrap())
+        World::of(&server, name)
     });
     ann.write(
         "acme.toml",
         "[org.acme.members]\nbob = \"member\"\n[org.acme.teams]\nops = [\"bob\", \"ann\"]\n",
     );
     let first = told(&ann, &server, "provision acme.toml", 0);
-    assert!(
-        first.contains("bob is invited to acme; it takes effect when they accept"),
-        "{first}"
+    assert_contains(
+        &first,
+        &["bob is invited to acme; it takes effect when they accept"],
     );
     let second = told(&ann, &server, "provision acme.toml", 0);
-    assert!(
-        second.contains("acme/bob waits: bob has not accepted the invitation yet.\n")
-            && second.contains("acme/ops/bob waits: bob has not accepted the invitation yet.\n"),
-        "{second}"
+    assert_contains(
+        &second,
+        &[
+            "acme/bob waits: bob has not accepted the invitation yet.\n",
+            "acme/ops/bob waits: bob has not accepted the invitation yet.\n",
+        ],
     );
     let refused = told(&bob, &server, "member set acme ann member", 1);
-    assert!(
-        refused.contains("cannot make ann a member of acme"),
-        "{refused}"
-    );
+    assert_contains(&refused, &["cannot make ann a member of acme"]);
     // For a service account, an owner of its own organisation accepts.
     told(&bob, &server, "org create corp", 0);
     told(&bob, &server, "service-account create corp/corp-ci", 0);
@@ -476,11 +461,11 @@ fn who_has_to_accept_first_joins_the_team_in_a_later_run() {
         ),
     ] {
         let told = told(&ann, &server, command, 0);
-        assert!(told.contains(&expected), "{told}");
+        assert_contains(&told, &[&expected]);
     }
     told(&bob, &server, accept, 0);
     let kept = told(&ann, &server, "provision grants.toml", 0);
-    assert!(!kept.contains("waits"), "{kept}");
+    assert_lacks(&kept, &["waits"]);
     told(&bob, &server, "invitation accept acme", 0);
     let third = told(&ann, &server, "provision acme.toml", 0);
     assert!(third.starts_with("+ team member acme/ops/bob\n"), "{third}");
@@ -491,19 +476,15 @@ fn who_has_to_accept_first_joins_the_team_in_a_later_run() {
     admin.write("acme.toml", "[org.acme.members]\nbob = \"member\"\n");
     for world in [bob, admin] {
         let refused = told(&world, &server, "provision acme.toml", 1);
-        assert!(
-            refused.contains("You need to be an owner or an admin of acme")
-                && !refused.contains("fh org list"),
-            "{refused}"
-        );
+        assert_contains(&refused, &["You need to be an owner or an admin of acme"]);
+        assert_lacks(&refused, &["fh org list"]);
     }
 }
 
 /// What has another name by now is not made anew, and not removed under that name.
 #[test]
 fn a_former_name_in_a_file_is_told_and_changes_nothing() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     server.create_user("alice").unwrap();
     let text = "[org.acme]\nservice-accounts = [\"fleet\"]\n[org.acme.members]\nadmin = \"owner\"\n\
                 alice = \"member\"\n[org.acme.flakes.app]\ngrants = { fleet = \"read\" }\n";
@@ -535,21 +516,16 @@ fn a_former_name_in_a_file_is_told_and_changes_nothing() {
             "{rename}"
         );
     }
-    let export = world.fh(&["provision", "--export", "acme"]).success();
-    assert!(export.stdout.contains("[org.corp"), "{}", export.stdout);
-    assert!(
-        export.stderr.contains("acme is called corp now"),
-        "{}",
-        export.stderr
-    );
+    let export = world.typed("provision --export acme").success();
+    assert_contains(&export.stdout, &["[org.corp"]);
+    export.says(&["acme is called corp now"]);
     // The person who runs it, and others, keep their roles also where the file says a former name and less.
     world.write(
         "less.toml",
         "[org.corp.members]\nadmin = \"member\"\nalice = \"member\"\n",
     );
     let kept = told(&world, &server, "provision less.toml", 0);
-    assert!(kept.contains("You stay owner of corp"), "{kept}");
-    assert!(kept.contains("Nothing to change"), "{kept}");
+    assert_contains(&kept, &["You stay owner of corp", "Nothing to change"]);
 }
 
 #[test]
@@ -557,7 +533,7 @@ fn lowering_ones_own_role_is_said_and_confirmed() {
     let server = TestServer::start().unwrap();
     let admin = World::logged_in(&server, server.admin_token());
     server.create_user("ann").unwrap();
-    let ann = World::logged_in(&server, &server.token_for("ann", &ALL).unwrap());
+    let ann = World::of(&server, "ann");
     admin.write(
         "acme.toml",
         "[org.acme.members]\nann = \"member\"\n[org.acme.grants]\nann = \"admin\"\n[org.acme.flakes.app]\n\
@@ -570,16 +546,10 @@ fn lowering_ones_own_role_is_said_and_confirmed() {
     );
     let line = "! This lowers your own role: ~ grant acme/app ann: admin → read\n";
     let plan = told(&ann, &server, "provision less.toml --dry-run", 0);
-    assert!(plan.contains(line), "{plan}");
+    assert_contains(&plan, &[line]);
     let refused = told(&ann, &server, "provision less.toml", 2);
-    assert!(
-        refused.contains(line) && refused.contains("--yes"),
-        "{refused}"
-    );
-    let report = ann
-        .fh(&["provision", "less.toml", "--yes", "--json"])
-        .success()
-        .json();
+    assert_contains(&refused, &[line, "--yes"]);
+    let report = ann.json("provision less.toml --yes");
     assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report}");
     // Of others nothing is said.
     admin.write(
@@ -587,5 +557,5 @@ fn lowering_ones_own_role_is_said_and_confirmed() {
         "[org.acme.flakes.app]\ngrants = { ann = \"write\" }\n",
     );
     let done = told(&admin, &server, "provision more.toml", 0);
-    assert!(!done.contains("your own"), "{done}");
+    assert_lacks(&done, &["your own"]);
 }

@@ -1,15 +1,13 @@
 //! `fh push`, with a store of our own and a `nix` that knows its paths.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use fh_nix::{Hasher, NarReader, PathInfo, SecretKey, StoreDir, StorePath};
 use fh_testkit::server::TestServer;
-use rustix::process::{Pid, Signal, kill_process};
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -188,13 +186,13 @@ fn a_link_named_result_is_the_default() {
     let server = TestServer::start().unwrap();
     let (mut world, store, app) = three_paths(&server);
     world.set("NIX_REMOTE", &store.root);
-    let run = world.fh(&["push", "acme/app"]).code(1);
+    let run = world.typed("push acme/app").code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: there is no ./result here to push
     Hint: Build something first (`nix build`), or name what to push: a store path, a link into the store, or an installable such as .#app
     ");
     std::os::unix::fs::symlink(&app, world.path("result")).unwrap();
-    world.fh(&["push", "acme/app"]).success();
+    world.typed("push acme/app").success();
     assert_eq!(pushed(&server), 3);
 }
 
@@ -209,8 +207,10 @@ fn what_stdin_names_is_pushed() {
         "--store",
         store.root.to_str().unwrap(),
     ];
-    let run = world.with_stdin(&push, "\n").code(1);
-    assert!(run.stderr.contains("stdin named nothing"), "{}", run.stderr);
+    world
+        .with_stdin(&push, "\n")
+        .code(1)
+        .says(&["stdin named nothing"]);
     assert_eq!(pushed(&server), 0);
     for text in [
         format!("{app}\r\n\n"),
@@ -300,13 +300,10 @@ fn a_path_that_was_corrupted_is_named_and_nothing_is_visible() {
         "--store",
         store.root.to_str().unwrap(),
     ];
-    let run = world.fh(&push).code(1);
-    assert!(
-        run.stderr.contains("00000000000000000000000000000002-lib"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stderr.contains("--repair-path"), "{}", run.stderr);
+    world
+        .fh(&push)
+        .code(1)
+        .says(&["00000000000000000000000000000002-lib", "--repair-path"]);
     assert_eq!(pushed(&server), 0);
     let mut words = push.to_vec();
     words.push("--json");
@@ -346,10 +343,10 @@ fn each_path_that_fails_is_named_and_the_next_push_sends_what_is_missing() {
     fs::write(store.file(1), lib).unwrap();
     fs::rename(world.path("away"), store.file(2)).unwrap();
     let run = world.fh(&push).success();
-    assert!(run.stderr.contains("2 sent"), "{}", run.stderr);
+    run.says(&["2 sent"]);
     // Whether that was interrupted or runs beside this one, nobody knows.
-    assert!(run.stderr.contains("1 sent before"), "{}", run.stderr);
-    assert!(!run.stderr.contains("interrupt"), "{}", run.stderr);
+    run.says(&["1 sent before"]);
+    run.never_says(&["interrupt"]);
     assert_eq!(pushed(&server), 3);
 }
 
@@ -361,11 +358,10 @@ fn a_push_whose_time_is_over_says_so() {
     let push = ["push", "acme/app", &app, "--store", root, "--timeout", "1s"];
     // It takes connections and never answers.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    world.set(
-        "FH_SERVER",
+    world.acts_at(
         format!("http://{}", listener.local_addr().unwrap()),
+        "fh1_x",
     );
-    world.set("FH_TOKEN", "fh1_x");
     let mut said = world.fh(&push).code(124).said(&server);
     // By itself, so that it dies with the shell that it replaces.
     world.program("nix", "#!/bin/sh\nexec /bin/sleep 60\n");
@@ -400,14 +396,13 @@ fn a_push_that_is_refused_is_refused_before_anything_is_built() {
         ),
     );
     let told = |flake: &str, token: &str, world: &mut World| {
-        world.set("FH_SERVER", server.url());
-        world.set("FH_TOKEN", token);
+        world.acts_at(server.url(), token);
         let build = world.fh(&["push", flake, ".#slow"]).code(1).stderr;
         let watch = ["push", flake, "--watch-exec", "--", "nix", "build"];
         let watched = world.fh(&watch).code(1).stderr;
         assert!(!started.exists(), "{build}{watched}");
         for told in [&build, &watched] {
-            assert!(!told.contains("Nothing was built"), "{told}");
+            assert_lacks(&told, &["Nothing was built"]);
         }
         build
     };
@@ -422,12 +417,11 @@ fn a_push_that_is_refused_is_refused_before_anything_is_built() {
         assert!(told.contains(reason), "{flake} {reason}: {told}");
     }
     // A server that cannot be reached may be there when something is built.
-    world.set("FH_SERVER", "http://127.0.0.1:9");
-    world.set("FH_TOKEN", server.admin_token());
+    world.acts_at("http://127.0.0.1:9", server.admin_token());
     let watch = ["push", "acme/app", "--watch-exec", "--", "nix", "build"];
     let told = world.fh(&watch).code(1).stderr;
     assert!(started.exists(), "{told}");
-    assert!(told.contains("cannot push to acme/app now"), "{told}");
+    assert_contains(&told, &["cannot push to acme/app now"]);
 }
 
 #[test]
@@ -453,9 +447,7 @@ fn each_failure_has_its_own_words() {
         .fh(&["push", "acme/app", &app, "--server", server.url()])
         .code(1);
     said.push_str(&run.said(&server));
-    let mut reader_world = World::new();
-    reader_world.set("FH_TOKEN", reader);
-    reader_world.set("FH_SERVER", server.url());
+    let reader_world = World::at(server.url(), reader);
     store.install(&reader_world);
     let run = reader_world
         .fh(&["push", "acme/app", &app, "--store", root])
@@ -496,67 +488,4 @@ fn each_failure_has_its_own_words() {
     Hint: Install Nix, or put it in the PATH.
     "#);
     assert_eq!(pushed(&server), 0);
-}
-
-#[test]
-fn control_c_says_whether_something_was_sent() {
-    let server = TestServer::start().unwrap();
-    let (mut world, store, app) = three_paths(&server);
-    // A server that takes requests and never answers.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    world.set(
-        "FH_SERVER",
-        format!("http://{}", listener.local_addr().unwrap()),
-    );
-    world.set("FH_TOKEN", "fh1_x");
-    let root = store.root.to_str().unwrap().to_owned();
-    let interrupted = |world: &World, signal, code, wait: &dyn Fn(&mut dyn std::io::BufRead)| {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-            .env_clear()
-            .envs(world.variables())
-            .args(["push", "acme/app", &app, "--store", &root, "-vv"])
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        wait(&mut stderr);
-        let pid = Pid::from_child(&child);
-        kill_process(pid, signal).unwrap();
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(code), "{said}");
-        said
-    };
-    let said = interrupted(&world, Signal::INT, 130, &|_| {
-        let (stream, _) = listener.accept().unwrap();
-        let mut first = String::new();
-        BufReader::new(&stream).read_line(&mut first).unwrap();
-        assert!(
-            first.starts_with("POST /api/v1/flakes/acme/app/pushes"),
-            "{first}"
-        );
-        // Kept open: a closed connection would be an answer.
-        std::mem::forget(stream);
-    });
-    assert!(said.contains("the push continues from there"), "{said}");
-
-    // By the time that `nix` runs, Ctrl-C is listened for.
-    let started = world.path("started");
-    world.program(
-        "nix",
-        &format!(
-            "#!/bin/sh\n: > '{}'\nwhile :; do read -r _ < /dev/zero; done\n",
-            started.display()
-        ),
-    );
-    // What CI sends to a job that is called off.
-    let said = interrupted(&world, Signal::TERM, 143, &|_| {
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !started.exists() {
-            assert!(Instant::now() < patience, "nix was not started");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    });
-    assert!(said.contains("Nothing was sent."), "{said}");
 }

@@ -1,10 +1,10 @@
 //! `fh push` at its limits: memory on a slow line, Ctrl-C on a terminal, and what is seen of a line that stalls.
 
 use std::fs;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use expectrl::{ControlCode, Expect as _};
+use fh_testkit::assert_contains;
 use fh_testkit::proxy::{Fault, Line, Plan, Proxy, Verdict};
 use fh_testkit::server::TestServer;
 
@@ -41,14 +41,10 @@ fn memory_is_bounded_while_a_line_is_slow() {
     let address = server.url().trim_start_matches("http://").parse().unwrap();
     // 240 MiB that stay as large, over a line that is slower than they are made ready.
     let line = Proxy::start(address, |_| Plan::throttled(16 << 20)).unwrap();
-    world.set("FH_SERVER", line.url());
-    world.set("FH_TOKEN", server.admin_token());
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .args(["push", "acme/app", &app, "--jobs", "4", "--store"])
+    world.acts_at(line.url(), server.admin_token());
+    let mut child = world
+        .process(&["push", "acme/app", &app, "--jobs", "4", "--store"])
         .arg(&store.root)
-        .stdin(Stdio::null())
         .spawn()
         .unwrap();
     let status = format!("/proc/{}/status", child.id());
@@ -106,13 +102,17 @@ fn where_a_proxy_takes_no_body_so_large_the_push_says_what_to_set_there() {
         }
     });
     let proxy = proxy.unwrap();
-    world.set("FH_SERVER", proxy.url());
-    world.set("FH_TOKEN", server.admin_token());
+    world.acts_at(proxy.url(), server.admin_token());
     let root = store.root().to_str().unwrap();
     let push = ["push", "acme/app", &app, "--store", root];
     let said = world.fh(&push).code(1).stderr;
-    assert!(said.contains("3 of 3 paths could not be pushed"), "{said}");
-    assert!(said.contains("413 Request Entity Too Large"), "{said}");
+    assert_contains(
+        &said,
+        &[
+            "3 of 3 paths could not be pushed",
+            "413 Request Entity Too Large",
+        ],
+    );
     let hints = said.lines().filter(|line| line.starts_with("Hint: "));
     let hints: Vec<&str> = hints.collect();
     let [limit, again] = hints.as_slice() else {
@@ -147,8 +147,7 @@ fn stalling(server: &TestServer, stall: Duration) -> (World, Proxy, [String; 2])
         to_client: Line::CLEAR,
     };
     let line = Proxy::start(address, move |_| plan).unwrap();
-    world.set("FH_SERVER", line.url());
-    world.set("FH_TOKEN", server.admin_token());
+    world.acts_at(line.url(), server.admin_token());
     let root = store.root().to_str().unwrap().to_owned();
     (world, line, [large, root])
 }
@@ -204,13 +203,10 @@ fn a_large_push_without_a_terminal_is_not_silent_until_its_end() {
         .iter()
         .find(|line| line.contains(" of 64.1 MiB ("))
         .unwrap_or_else(|| panic!("{lines:?}"));
-    assert!(
-        told.contains(" %), ") && told.contains(" of 4 paths, "),
-        "{told}"
-    );
+    assert_contains(&told, &[" %), ", " of 4 paths, "]);
     let is_fast = told.contains("iB/s, ") && told.ends_with(" left");
     assert!(is_fast || told.contains("waiting for the server"), "{told}");
-    assert!(!run.stderr.contains(['\x1b', '\r']), "{:?}", run.stderr);
+    run.never_says(&["\x1b", "\r"]);
     assert!(
         lines.last().unwrap().starts_with("Pushed 4 paths"),
         "{lines:?}"

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fh_api::RenewalRule;
 use fh_testkit::server::{Method, TestServer};
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::{Value, json};
 
 use crate::push::three_paths;
@@ -33,11 +34,6 @@ fn made_earlier(server: &mut TestServer, token: &str, days: u64) {
     server.restart().unwrap();
 }
 
-fn log_in(world: &World, server: &TestServer, token: &str) {
-    let login = ["login", "--scope", "user", "--server", server.url()];
-    world.with_stdin(&login, token).success();
-}
-
 /// The stored token and the file that it is in.
 fn stored(world: &World) -> (PathBuf, String) {
     let mut files = fs::read_dir(world.config("fh/tokens")).unwrap();
@@ -48,7 +44,7 @@ fn stored(world: &World) -> (PathBuf, String) {
 
 /// How many days a login has left, rounded.
 fn days_left(world: &World) -> i64 {
-    let status = world.fh(&["status", "--json"]).success().json();
+    let status = world.json("status");
     let format = &time::format_description::well_known::Rfc3339;
     let end = status["expires_at"].as_str().unwrap();
     let end = time::OffsetDateTime::parse(end, format).unwrap();
@@ -83,11 +79,11 @@ fn the_store_and_every_netrc_of_the_login_follow() {
     let conf = conf.replace(own.to_str().unwrap(), other.to_str().unwrap());
     world.write(".config/nix/nix.conf", &conf);
     fs::write(&other, "machine else.org login me password mine\n").unwrap();
-    log_in(&world, &server, &former);
+    world.log_in_as(&server, &former);
     let before = contents(&world);
     assert_eq!(days_left(&world), 3);
 
-    let run = world.fh(&["token", "renew"]).success();
+    let run = world.typed("token renew").success();
     assert_eq!(run.stdout, "");
     let (path, token) = stored(&world);
     assert_ne!(token, former);
@@ -95,10 +91,8 @@ fn the_store_and_every_netrc_of_the_login_follow() {
     let first = said.lines().next().unwrap();
     let expected = "Renewed the login to [SERVER] as ann, until [DATE] (in 90 days).";
     assert_eq!(first, expected);
-    for name in ["tokens/", "nix/netrc", "other-netrc"] {
-        assert!(said.contains(name), "{said}");
-    }
-    assert!(!run.stderr.contains("fh1_ey"), "a token was shown");
+    assert_contains(&said, &["tokens/", "nix/netrc", "other-netrc"]);
+    run.never_says(&["fh1_ey"]);
     assert_eq!(days_left(&world), 90);
     let after = contents(&world);
     let changed =
@@ -125,7 +119,7 @@ fn the_store_and_every_netrc_of_the_login_follow() {
     elsewhere
         .fh(&["status", "--server", server.url()])
         .success();
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(!own.exists());
     let rest = fs::read_to_string(&other).unwrap();
     assert_eq!(rest, "machine else.org login me password mine\n");
@@ -141,20 +135,16 @@ fn a_timer_renews_only_what_ends_soon() {
     // Nobody is asked.
     server.stop().unwrap();
     for within in ["9d", "1w", "1s"] {
-        let run = world
+        world
             .fh(&["token", "renew", "--if-within", within])
-            .success();
-        assert!(
-            run.stderr.contains("(in 10 days): nothing to renew yet."),
-            "{}",
-            run.stderr
-        );
+            .success()
+            .says(&["(in 10 days): nothing to renew yet."]);
     }
     let renew = ["token", "renew", "--json", "--if-within", "9d"];
     let report = world.fh(&renew).success().json();
     assert_eq!(report["renewed"], false);
     assert_eq!(contents(&world), before);
-    world.fh(&["token", "renew", "--if-within", "2w"]).code(1);
+    world.typed("token renew --if-within 2w").code(1);
     assert_eq!(contents(&world), before);
     server.restart().unwrap();
     let renew = ["token", "renew", "--json", "--if-within", "2w"];
@@ -209,9 +199,7 @@ fn what_is_not_renewed_says_why_and_changes_nothing() {
             &["token", "renew"][..],
             &["login", "--renew", "--scope", "user"],
         ] {
-            let run = world.fh(renew).code(1);
-            assert!(run.stderr.contains(reason), "{what}: {}", run.stderr);
-            assert!(run.stderr.contains("Hint: "), "{what}: {}", run.stderr);
+            world.fh(renew).code(1).says(&[reason, "Hint: "]);
         }
         assert_eq!(contents(&world), before, "{what}");
     }
@@ -224,26 +212,23 @@ fn what_is_not_renewed_says_why_and_changes_nothing() {
         &format!("{netrc}machine a.org login me password\n"),
     );
     let there = tokens(&server, "ann");
-    let run = world.fh(&["token", "renew"]).code(1);
-    assert!(run.stderr.contains("cannot be parsed"), "{}", run.stderr);
+    world
+        .typed("token renew")
+        .code(1)
+        .says(&["cannot be parsed"]);
     assert_eq!(tokens(&server, "ann"), there);
     // Nobody is logged in, or the token is not ours to replace.
     let mut world = World::new();
-    world.fh(&["token", "renew"]).code(1);
+    world.typed("token renew").code(1);
     world.set("FH_TOKEN", &token);
-    let run = world
+    world
         .fh(&["token", "renew", "--server", server.url()])
-        .code(1);
-    assert!(
-        run.stderr.contains("there is no stored login"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stderr.contains("FH_TOKEN"), "{}", run.stderr);
-    let run = world
-        .fh(&["token", "renew", "--server", "flakehub"])
-        .code(2);
-    assert!(run.stderr.contains("is FlakeHub"), "{}", run.stderr);
+        .code(1)
+        .says(&["there is no stored login", "FH_TOKEN"]);
+    world
+        .typed("token renew --server flakehub")
+        .code(2)
+        .says(&["is FlakeHub"]);
 }
 
 /// A server of before there were renewals has a token's address there, and another method.
@@ -267,13 +252,10 @@ fn an_older_server_is_told_of() {
         stream.write_all(answer.as_bytes()).unwrap();
         String::from_utf8_lossy(&request[..read]).into_owned()
     });
-    let run = world.fh(&["token", "renew"]).code(1);
-    assert!(
-        run.stderr.contains("does not know renewals"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stderr.contains("fh login --server"), "{}", run.stderr);
+    world
+        .typed("token renew")
+        .code(1)
+        .says(&["does not know renewals", "fh login --server"]);
     let request = answering.join().unwrap();
     assert!(
         request.starts_with("POST /api/v1/tokens/renew "),
@@ -292,12 +274,10 @@ fn a_login_renews_its_token_and_brings_the_rest_up_to_date() {
     world.write(".config/nix/nix.conf", "");
     let before = contents(&world);
     let login = ["login", "--renew", "--scope", "user"];
-    let run = world.fh(&[&login[..], &["--dry-run"]].concat()).success();
-    assert!(
-        run.stderr.contains("would be renewed until"),
-        "{}",
-        run.stderr
-    );
+    world
+        .fh(&[&login[..], &["--dry-run"]].concat())
+        .success()
+        .says(&["would be renewed until"]);
     assert_eq!(contents(&world), before);
     assert_eq!(tokens(&server, "ann"), 1);
 
@@ -322,14 +302,10 @@ fn a_login_renews_its_token_and_brings_the_rest_up_to_date() {
         world.fh(&[&login[..], other].concat()).code(2);
     }
     let nobody = World::new();
-    let run = nobody
+    nobody
         .fh(&[&login[..], &["--server", server.url()]].concat())
-        .code(1);
-    assert!(
-        run.stderr.contains("there is no stored login"),
-        "{}",
-        run.stderr
-    );
+        .code(1)
+        .says(&["there is no stored login"]);
 }
 
 /// `fh login --org` makes a token for one organisation. It is renewed as the given one could be.
@@ -346,22 +322,14 @@ fn a_login_for_one_organisation_is_renewed_too() {
     let body = json!({ "user": "ann", "permissions": ["pull", "mint"], "expires_in": 3 * DAY });
     let given = server.mint(&body).unwrap();
     let world = World::new();
-    let login = [
-        "login",
-        "--scope",
-        "user",
-        "--org",
-        "acme",
-        "--server",
-        server.url(),
-    ];
-    world.with_stdin(&login, &given).success();
+    let login = format!("login --scope user --org acme --server {}", server.url());
+    world.given(&login, &given).success();
     let (_, narrow) = stored(&world);
     assert_ne!(narrow, given);
     made_earlier(&mut server, &narrow, 27);
-    world.fh(&["token", "renew"]).success();
+    world.typed("token renew").success();
     assert_eq!(days_left(&world), 30);
-    let status = world.fh(&["status", "--json"]).success().json();
+    let status = world.json("status");
     assert_eq!(status["flakes"], json!(["acme/*"]));
 }
 
@@ -378,7 +346,7 @@ fn owners_and_creators_say_what_can_be_renewed() {
         let token = ann.fh(&[&create[..], options].concat()).success().stdout;
         made_earlier(&mut server, token.trim(), 27);
         let world = World::logged_in(&server, token.trim());
-        world.fh(&["token", "renew"]).success();
+        world.typed("token renew").success();
         assert_eq!(days_left(&world), days, "{options:?}");
     }
     let admin = World::logged_in(&server, server.admin_token());
@@ -387,16 +355,14 @@ fn owners_and_creators_say_what_can_be_renewed() {
     let ci = ["token", "create", "--user", "ci", "--expires", "3d"];
     let token = admin.fh(&ci).success().stdout;
     let world = World::logged_in(&server, token.trim());
-    world.fh(&["token", "renew"]).code(1);
+    world.typed("token renew").code(1);
     let set = ["org", "set", "acme", "--renewal", "everybody", "--json"];
     let shown = admin.fh(&set).success().json();
     assert_eq!(shown["renewal"], "everybody");
-    let shown = admin.fh(&["org", "show", "acme"]).success();
-    assert!(shown.stdout.contains("everybody"), "{}", shown.stdout);
-    world.fh(&["token", "renew"]).success();
-    admin
-        .fh(&["org", "set", "acme", "--renewal", "machines"])
-        .code(2);
+    let shown = admin.typed("org show acme").success();
+    assert_contains(&shown.stdout, &["everybody"]);
+    world.typed("token renew").success();
+    admin.typed("org set acme --renewal machines").code(2);
 }
 
 /// A week before the end every command that looks at the token says so, and what helps.
@@ -421,12 +387,12 @@ fn a_login_that_ends_within_a_week_is_told_of() {
         ),
     ] {
         let world = World::logged_in(&server, &token_of(&server, user, days));
-        let status = world.fh(&["status"]).success();
-        let doctor = world.fh(&["doctor"]).stdout;
+        let status = world.typed("status").success();
+        let doctor = world.typed("doctor").stdout;
         match expected {
             None => {
                 assert_eq!(status.stderr, "", "{user} {days}");
-                assert!(!doctor.contains("→ fh token renew"), "{doctor}");
+                assert_lacks(&doctor, &["→ fh token renew"]);
             }
             Some((when, remedy, fix)) => {
                 let warning = format!("Warning: this login ends {when}{remedy}\n");
@@ -434,9 +400,9 @@ fn a_login_that_ends_within_a_week_is_told_of() {
                 assert!(doctor.contains(fix), "{user} {days}: {doctor}");
             }
         }
-        let json = world.fh(&["status", "--json"]).success();
+        let json = world.typed("status --json").success();
         assert_eq!(json.stderr, "");
-        let all = world.fh(&["status", "--all"]).success();
+        let all = world.typed("status --all").success();
         assert_eq!(all.stderr, status.stderr);
     }
 }
@@ -459,7 +425,7 @@ fn a_push_tells_of_the_end_when_it_is_done() {
     let push = ["push", "acme/app", &app, "--store", &root];
     let ends = "Warning: this login ends in 3 days; `fh token renew` makes it last longer\n";
     for (user, days, told) in [("ann", 3, true), ("ann", 30, false), ("robot", 3, true)] {
-        log_in(&world, &server, &token_of(&server, user, days));
+        world.log_in_as(&server, &token_of(&server, user, days));
         let run = world.fh(&push).success();
         assert_eq!(
             run.stderr.ends_with(ends),
@@ -503,14 +469,11 @@ fn a_renewal_needs_a_login_and_sets_up_its_files_alone() {
             "there is no stored login to",
         ),
     ] {
-        let run = nobody.fh(arguments).code(1);
-        assert!(run.stderr.contains(said), "{arguments:?}: {}", run.stderr);
-        assert!(
-            run.stderr.contains("Hint: Log in: `fh login --server"),
-            "{}",
-            run.stderr
-        );
-        assert!(!run.stderr.contains("FlakeHub"), "{}", run.stderr);
+        nobody
+            .fh(arguments)
+            .code(1)
+            .says(&[said, "Hint: Log in: `fh login --server"])
+            .never_says(&["FlakeHub"]);
         assert_eq!(contents(&nobody), before);
     }
 
@@ -532,7 +495,7 @@ fn a_renewal_needs_a_login_and_sets_up_its_files_alone() {
             all.filter(|path| path.starts_with(&machine)).count()
         };
         let before = machine();
-        let report = world.fh(&["login", "--renew", "--json"]).success().json();
+        let report = world.json("login --renew");
         assert_eq!(report["scope"], expected, "{scopes:?}: {report}");
         assert_eq!(machine(), before, "{scopes:?}");
         // Whoever says which means it.

@@ -1,5 +1,6 @@
 //! Whose files a login sets up, and the ways to see it without.
 
+use fh_testkit::assert_contains;
 use fh_testkit::server::TestServer;
 
 use crate::world::{World, mode};
@@ -9,18 +10,8 @@ fn the_machine_s_files() {
     let server = TestServer::start().unwrap();
     let world = World::new();
     world.write("etc-nix/nix.conf", "max-jobs = 1\n");
-    let login = [
-        "login",
-        "--scope",
-        "system",
-        "--server",
-        server.url(),
-        "--json",
-    ];
-    let report = world
-        .with_stdin(&login, server.admin_token())
-        .success()
-        .json();
+    let login = format!("login --scope system --server {} --json", server.url());
+    let report = world.given(&login, server.admin_token()).success().json();
     assert_eq!(report["scope"], "system");
     let netrc = world.path("etc-nix/netrc");
     assert_eq!(mode(&netrc), 0o600);
@@ -36,12 +27,9 @@ fn the_machine_s_files() {
         "{conf}"
     );
     assert!(!world.config("nix").exists());
-    let again = world
-        .with_stdin(&login, server.admin_token())
-        .success()
-        .json();
+    let again = world.given(&login, server.admin_token()).success().json();
     assert_eq!(again["changed"], false);
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(!netrc.exists());
     assert_eq!(
         std::fs::read_to_string(world.path("etc-nix/nix.conf")).unwrap(),
@@ -83,8 +71,8 @@ fn the_file_that_determinate_nix_leaves_to_people() {
         theirs
     );
     let ours = std::fs::read_to_string(world.path("etc-nix/nix.custom.conf")).unwrap();
-    assert!(ours.contains(server.url()), "{ours}");
-    world.fh(&["logout"]).success();
+    assert_contains(&ours, &[server.url()]);
+    world.typed("logout").success();
     assert!(!world.path("etc-nix/nix.custom.conf").exists());
 }
 
@@ -102,12 +90,7 @@ fn a_nix_conf_of_the_store_is_left_alone_and_the_lines_are_told() {
         std::os::unix::fs::symlink(target, &conf).unwrap();
         let login = ["login", "--scope", scope, "--server", server.url()];
         let run = world.with_stdin(&login, server.admin_token()).success();
-        assert!(
-            run.stderr
-                .contains(&format!("extra-substituters = [ \"{}\" ]", server.url())),
-            "{}",
-            run.stderr
-        );
+        run.says(&[&format!("extra-substituters = [ \"{}\" ]", server.url())]);
         assert_eq!(
             run.stderr.contains("netrc-file ="),
             scope == "user",
@@ -127,7 +110,7 @@ fn a_nix_conf_of_the_store_is_left_alone_and_the_lines_are_told() {
                 .unwrap()
                 .starts_with("nix.settings = {")
         );
-        world.fh(&["logout"]).success();
+        world.typed("logout").success();
         assert!(!conf.with_file_name("netrc").exists());
     }
 }
@@ -145,12 +128,8 @@ fn what_would_be_done_is_shown_and_not_done() {
     let run = world
         .with_stdin(&[&login[..], &["--dry-run"]].concat(), server.admin_token())
         .success();
-    assert!(
-        run.stderr.contains("+machine 127.0.0.1 login admin"),
-        "{}",
-        run.stderr
-    );
-    assert!(!run.stderr.contains("hunter2") && !run.stderr.contains(server.admin_token()));
+    run.says(&["+machine 127.0.0.1 login admin"]);
+    run.never_says(&["hunter2", server.admin_token()]);
     let report = world
         .with_stdin(
             &[&login[..], &["--dry-run", "--json"]].concat(),
@@ -170,7 +149,7 @@ fn what_would_be_done_is_shown_and_not_done() {
         "machine 127.0.0.1 login admin password {}\n",
         server.admin_token()
     );
-    assert!(run.stdout.contains(&netrc), "{}", run.stdout);
+    assert_contains(&run.stdout, &[&netrc]);
     assert!(
         run.stdout
             .contains(&format!("\nextra-substituters = {}\n", server.url()))
@@ -210,16 +189,8 @@ fn without_a_network_a_machine_is_set_up_as_far_as_it_goes() {
     let world = World::new();
     world.write("token", &token);
     let url = server.url().to_owned();
-    let offline = [
-        "login",
-        "--server",
-        &url,
-        "--token-file",
-        "token",
-        "--scope",
-        "system",
-        "--offline",
-    ];
+    let offline = ["login", "--server", &url, "--token-file", "token"];
+    let offline = [&offline[..], &["--scope", "system", "--offline"]].concat();
     server.stop().unwrap();
     // The keys are not known yet.
     world.fh(&offline).code(2);
@@ -231,8 +202,7 @@ fn without_a_network_a_machine_is_set_up_as_far_as_it_goes() {
         format!("machine 127.0.0.1 login fh password {token}\n")
     );
     let before = world.everything();
-    let run = world.fh(&at_boot).success();
-    assert!(run.stderr.contains("Already set up"), "{}", run.stderr);
+    world.fh(&at_boot).success().says(&["Already set up"]);
     assert_eq!(world.everything(), before);
 
     // What a configuration makes is not written anyway: then the netrc alone is, and that is said.
@@ -242,8 +212,7 @@ fn without_a_network_a_machine_is_set_up_as_far_as_it_goes() {
     std::os::unix::fs::symlink(generated, other.path("etc-nix/nix.conf")).unwrap();
     let run = other.fh(&offline).success();
     let told = "nix.conf is generated from a configuration, and was not changed";
-    assert!(run.stderr.contains(told), "{}", run.stderr);
-    assert!(run.stderr.contains("`nix.settings`"), "{}", run.stderr);
+    run.says(&[told, "`nix.settings`"]);
     assert_eq!(
         std::fs::read_to_string(other.path("etc-nix/netrc")).unwrap(),
         netrc

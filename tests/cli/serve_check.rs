@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fh_testkit::assert_contains;
 use fh_testkit::server::TestServer;
 use serde_json::Value;
 
@@ -36,14 +37,11 @@ fn damage_is_told_marked_and_gone_after_the_next_push() {
         world.fh(&arguments)
     };
     let run = check("", false).success();
-    assert!(run.stderr.contains("a server is running"), "{}", run.stderr);
-    assert!(
-        run.stderr
-            .contains("The stored data is intact: the database, and 3 NARs (read"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stdout.contains("data-dir"), "{}", run.stdout);
+    run.says(&[
+        "a server is running",
+        "The stored data is intact: the database, and 3 NARs (read",
+    ]);
+    assert_contains(&run.stdout, &["data-dir"]);
 
     let files = objects(&data);
     let mut bytes = fs::read(&files[0]).unwrap();
@@ -59,13 +57,8 @@ fn damage_is_told_marked_and_gone_after_the_next_push() {
         "{}: its file is missing; it is the content of 0000",
         name(&files[1])
     );
-    assert!(run.stderr.contains(&told), "{}", run.stderr);
-    assert!(
-        run.stderr.contains("Error: 1 stored NAR is damaged"),
-        "{}",
-        run.stderr
-    );
-    assert!(!run.stderr.contains(&name(&files[0])), "{}", run.stderr);
+    run.says(&[&told, "Error: 1 stored NAR is damaged"]);
+    run.never_says(&[&name(&files[0])]);
     let answer: Value = check("=contents", true).code(1).json();
     assert_eq!(answer["ok"], false);
     assert_eq!(answer["errors"], serde_json::json!([]));
@@ -84,8 +77,7 @@ fn damage_is_told_marked_and_gone_after_the_next_push() {
         "{told:?}"
     );
 
-    let run = world.fh(&push).success();
-    assert!(run.stderr.contains("2 sent"), "{}", run.stderr);
+    world.fh(&push).success().says(&["2 sent"]);
     let answer = check("", true).success().json();
     assert_eq!(answer["ok"], true);
     assert_eq!(answer["data"]["damaged"], serde_json::json!([]));

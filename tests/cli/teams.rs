@@ -7,32 +7,9 @@ use crate::world::World;
 /// A hash that no test pushes.
 const ABSENT: &str = "3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a";
 
-/// Runs commands that say what they did, one after the other.
-fn said(world: &World, server: &TestServer, commands: &[&str]) -> String {
-    let mut said = String::new();
-    for command in commands {
-        let run = world.typed(command).success();
-        assert_eq!(run.stdout, "", "{command}");
-        said.push_str(&run.said(server));
-    }
-    said
-}
-
-/// Runs commands that print, one after the other.
-fn printed(world: &World, server: &TestServer, commands: &[&str]) -> String {
-    let mut printed = String::new();
-    for command in commands {
-        let run = world.typed(command).success();
-        assert_eq!(run.stderr, "", "{command}");
-        printed.push_str(&format!("$ fh {command}\n{}", run.printed(server)));
-    }
-    printed
-}
-
 #[test]
 fn a_company_sets_itself_up_and_its_script_runs_twice() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     let script = [
         "org create acme --if-missing",
         "user create alice --if-missing",
@@ -49,7 +26,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         "team remove acme/ops alice",
         "grant remove acme/app fleet",
     ];
-    insta::assert_snapshot!(said(&world, &server, &script), @r"
+    insta::assert_snapshot!(world.said_by(&server, &script), @r"
     Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     Created the account alice. Create a token for it: `fh token create --user alice`
     Created the account bob. Create a token for it: `fh token create --user bob`
@@ -66,7 +43,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
     alice is no longer in acme/ops.
     Removed the role of fleet on acme/app.
     ");
-    insta::assert_snapshot!(said(&world, &server, &script[..9]), @r"
+    insta::assert_snapshot!(world.said_by(&server, &script[..9]), @r"
     The organisation acme exists already, and you own it.
     The account alice exists already.
     The account bob exists already.
@@ -79,9 +56,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
     The service account fleet of acme exists already.
     ");
     insta::assert_snapshot!(
-        printed(
-            &world,
-            &server,
+        world.printed_by(&server,
             &[
                 "org show acme",
                 "member list acme",
@@ -158,9 +133,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         "
     );
     insta::assert_snapshot!(
-        said(
-            &world,
-            &server,
+        world.said_by(&server,
             &[
                 "user disable bob",
                 "user enable bob",
@@ -193,8 +166,7 @@ fn who_may_not_is_told_what_they_lack() {
     server.create_flake("acme/app", "private").unwrap();
     server.create_user("alice").unwrap();
     let world = World::logged_in(&server, server.admin_token());
-    let all = ["pull", "push", "mint", "admin"];
-    let alice = World::logged_in(&server, &server.token_for("alice", &all).unwrap());
+    let alice = World::of(&server, "alice");
     let mut told = String::new();
     for (who, command) in [
         (&world, "org delete acme --yes"),
@@ -282,8 +254,7 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
     let server = TestServer::start().unwrap();
     server.create_flake("acme/app", "private").unwrap();
     let world = World::logged_in(&server, server.admin_token());
-    let all = printed(
-        &world,
+    let all = world.printed_by(
         &server,
         &[
             &format!("why {ABSENT}"),
@@ -306,7 +277,7 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
         .json();
     assert_eq!(report["readable"], false);
     assert_eq!(report["path"], ABSENT);
-    let run = world.fh(&["why", "./result"]).code(2);
+    let run = world.typed("why ./result").code(2);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: ./result is neither a store path nor a link to one
     Hint: `nix build` leaves a link to one: ./result
@@ -336,10 +307,7 @@ fn a_member_keeps_the_role_that_they_have_unless_another_is_named() {
             .fh(&["member", "set", "acme", user, "member"])
             .success();
     }
-    let members = world
-        .fh(&["member", "list", "acme", "--json"])
-        .success()
-        .json();
+    let members = world.json("member list acme");
     let roles: Vec<&str> = members
         .as_array()
         .unwrap()

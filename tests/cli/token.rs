@@ -1,4 +1,4 @@
-//! `fh token`.
+//! `fh token`: what tokens are made, how they are shown, and what ends with them.
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,24 +12,10 @@ fn a_token_alone_is_on_stdout() {
     let server = TestServer::start().unwrap();
     server.create_user("alice").unwrap();
     let world = World::logged_in(&server, server.admin_token());
-    let run = world
-        .fh(&[
-            "token",
-            "create",
-            "--user",
-            "alice",
-            "--description",
-            "a laptop",
-            "--expires",
-            "30d",
-            "--permission",
-            "pull",
-            "--permission",
-            "push",
-            "--flake",
-            "acme/*",
-        ])
-        .success();
+    let options = "--user alice --expires 30d --permission pull --permission push --flake acme/*";
+    let create = format!("token create {options} --description");
+    let words: Vec<&str> = create.split(' ').chain(["a laptop"]).collect();
+    let run = world.fh(&words).success();
     let token = run.stdout.trim_end();
     assert!(token.starts_with("fh1_") && !token.contains(char::is_whitespace));
     insta::assert_snapshot!(run.said(&server), @r"Created the token [ID] for alice: read write on acme/*, until [DATE] (in 30 days).");
@@ -47,15 +33,11 @@ fn a_token_alone_is_on_stdout() {
 
 #[test]
 fn a_token_as_json_and_for_netrc() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
-    let made = world.fh(&["token", "create", "--json"]).success().json();
+    let (_server, world) = World::administrator();
+    let made = world.json("token create");
     assert!(made["token"].as_str().unwrap().starts_with("fh1_"));
     assert_eq!(made["info"]["permissions"][0], "pull");
-    let lines = world
-        .fh(&["token", "create", "--output", "netrc"])
-        .success()
-        .stdout;
+    let lines = world.typed("token create --output netrc").success().stdout;
     assert!(
         lines.starts_with("machine 127.0.0.1 login admin password fh1_"),
         "{lines}"
@@ -65,17 +47,14 @@ fn a_token_as_json_and_for_netrc() {
 
 #[test]
 fn a_token_file_that_others_can_read_is_warned_of() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     for (mode, warned) in [(0o644, true), (0o600, false)] {
         let path = world.path("t");
         let file = File::create(&path).unwrap();
         file.set_permissions(std::fs::Permissions::from_mode(mode))
             .unwrap();
-        let output = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-            .env_clear()
-            .envs(world.variables())
-            .args(["token", "create"])
+        let output = world
+            .process(&["token", "create"])
             .stdout(file)
             .output()
             .unwrap();
@@ -87,9 +66,8 @@ fn a_token_file_that_others_can_read_is_warned_of() {
 
 #[test]
 fn a_revoked_token_is_good_for_nothing() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
-    let made = world.fh(&["token", "create", "--json"]).success().json();
+    let (server, world) = World::administrator();
+    let made = world.json("token create");
     let (id, token) = (
         made["info"]["id"].as_str().unwrap(),
         made["token"].as_str().unwrap(),
@@ -101,7 +79,7 @@ fn a_revoked_token_is_good_for_nothing() {
         .success()
         .json();
     assert_eq!(report["server"], "refused");
-    let list = world.fh(&["token", "list"]).success().stdout;
+    let list = world.typed("token list").success().stdout;
     assert!(
         list.lines()
             .any(|line| line.starts_with(id) && line.contains(",revoked,")),
@@ -129,9 +107,7 @@ fn what_a_revoked_token_made_ends_with_it_and_is_told_beforehand() {
     };
     let strong = ["--permission", "mint", "--permission", "admin"];
     let (id, token) = create(&world, &strong);
-    let mut thief = World::new();
-    thief.set("FH_SERVER", server.url());
-    thief.set("FH_TOKEN", token);
+    let thief = World::at(server.url(), token);
     let (own, own_token) = create(&thief, &["--description", "of the thief"]);
     let (of_alice, alice_token) = create(&thief, &["--user", "alice"]);
     let is_good = |token: &str| {
@@ -183,24 +159,6 @@ fn what_a_revoked_token_made_ends_with_it_and_is_told_beforehand() {
 }
 
 #[test]
-fn tokens_of_a_disabled_user_are_listed_as_such() {
-    let server = TestServer::start().unwrap();
-    server.create_user("alice").unwrap();
-    let world = World::logged_in(&server, server.admin_token());
-    world.fh(&["token", "create", "--user", "alice"]).success();
-    world.fh(&["user", "disable", "alice"]).success();
-    let list = ["token", "list", "--user", "alice"];
-    let listed = world.fh(&list).success().stdout;
-    assert!(
-        listed
-            .lines()
-            .skip(1)
-            .all(|line| line.contains(",alice,disabled,")),
-        "{listed}"
-    );
-}
-
-#[test]
 fn a_token_is_shown_to_no_server_but_its_own() {
     let server = TestServer::start().unwrap();
     let other = TestServer::start().unwrap();
@@ -225,7 +183,7 @@ fn a_token_is_shown_to_no_server_but_its_own() {
         let hint = "Hint: This reads a token itself. `fh token list --wide` shows what is known of an id.\n";
         assert_eq!(run.stderr.ends_with(hint), is_told, "{}", run.stderr);
     }
-    let run = world.fh(&["token", "inspect"]).success();
+    let run = world.typed("token inspect").success();
     insta::assert_snapshot!(run.printed(&server), @r"
     Issuer:      [SERVER]
     Audience:    urn:fh:[ID]
@@ -245,12 +203,8 @@ fn a_token_is_shown_to_no_server_but_its_own() {
 fn a_token_cannot_make_a_stronger_one() {
     let server = TestServer::start().unwrap();
     let weak = server.token_for("admin", &["pull", "mint"]).unwrap();
-    let mut world = World::new();
-    world.set("FH_SERVER", server.url());
-    world.set("FH_TOKEN", weak);
-    let run = world
-        .fh(&["token", "create", "--permission", "push"])
-        .code(1);
+    let world = World::at(server.url(), weak);
+    let run = world.typed("token create --permission push").code(1);
     assert_eq!(run.stdout, "");
     insta::assert_snapshot!(run.said(&server), @r#"
     Error: cannot create the token
@@ -261,31 +215,23 @@ fn a_token_cannot_make_a_stronger_one() {
 
 #[test]
 fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (server, world) = World::administrator();
     let key = fh_nix::SecretKey::from_seed("ci-1", [7; 32]).unwrap();
     let key = &key.public().to_string();
     let name = key.split(':').next().unwrap();
     let run = world
-        .fh(&[
-            "token",
-            "create",
-            "--signed-by",
-            key,
-            "--network",
-            "127.0.0.0/8",
-        ])
+        .typed(format!(
+            "token create --signed-by {key} --network 127.0.0.0/8"
+        ))
         .success();
     let sentence = format!("read on what {name} has signed, only from 127.0.0.0/8, until");
-    assert!(run.stderr.contains(&sentence), "{}", run.stderr);
+    run.says(&[&sentence]);
     let token = run.stdout.trim_end().to_owned();
     let inspected = world.with_stdin(&["token", "inspect", "-"], &token);
-    let mut other = World::new();
-    other.set("FH_SERVER", server.url());
-    other.set("FH_TOKEN", token);
+    let other = World::at(server.url(), token);
     for said in [
         inspected.success().stdout,
-        other.fh(&["status"]).success().stdout,
+        other.typed("status").success().stdout,
     ] {
         let has = |label: &str, value: &str| {
             let mut lines = said.lines();
@@ -299,10 +245,9 @@ fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
 
 #[test]
 fn a_token_goes_into_a_new_file_that_nobody_else_reads() {
-    let server = TestServer::start().unwrap();
-    let world = World::logged_in(&server, server.admin_token());
+    let (_server, world) = World::administrator();
     let out = |file: &str| world.path(file).to_str().unwrap().to_owned();
-    let list = || world.fh(&["token", "list", "--json"]).success().json();
+    let list = || world.json("token list");
     let id = list()[0]["id"].as_str().unwrap().to_owned();
     for (file, command) in [
         ("made", vec!["token", "create", "--out"]),
@@ -312,11 +257,7 @@ fn a_token_goes_into_a_new_file_that_nobody_else_reads() {
         let arguments = [command.as_slice(), &[&path]].concat();
         let run = world.fh(&arguments).success();
         assert_eq!(run.stdout, "", "{file}");
-        assert!(
-            !run.stderr.contains("others on this machine"),
-            "{}",
-            run.stderr
-        );
+        run.never_says(&["others on this machine"]);
         assert_eq!(crate::world::mode(&world.path(file)), 0o600);
         assert!(
             std::fs::read_to_string(world.path(file))
@@ -329,12 +270,7 @@ fn a_token_goes_into_a_new_file_that_nobody_else_reads() {
             std::fs::read_to_string(world.path(file)).unwrap(),
             list().as_array().unwrap().len(),
         );
-        let refused = world.fh(&arguments).code(1);
-        assert!(
-            refused.stderr.contains("is not overwritten"),
-            "{}",
-            refused.stderr
-        );
+        world.fh(&arguments).code(1).says(&["is not overwritten"]);
         assert_eq!(
             before,
             (
@@ -369,25 +305,12 @@ fn a_flake_that_is_not_there_is_warned_of() {
         );
     }
     let trust = |flake: &str| {
-        let words = [
-            "trust",
-            "add",
-            "oidc",
-            "--issuer",
-            "https://issuer.example",
-            "--claim",
-            "sub=x",
-            "--jwks",
-            "keys.json",
-            "--flake",
-            flake,
-            "--name",
-            "x",
-            "--replace",
-        ];
+        let words = format!(
+            "trust add oidc --issuer https://issuer.example --claim sub=x --jwks keys.json --flake {flake} --name x --replace"
+        );
         let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}]}"#;
         world.write("keys.json", keys);
-        world.fh(&words).success().stderr
+        world.typed(&words).success().stderr
     };
     assert!(trust("acme/absent").contains("does not exist, or you cannot see it"));
     assert!(!trust("acme/app").contains("does not exist"));
@@ -413,9 +336,7 @@ fn a_rotation_tells_what_stays_valid() {
         ("quiet", None),
     ] {
         let (id, token) = made(&world, all);
-        let mut holder = World::new();
-        holder.set("FH_SERVER", server.url());
-        holder.set("FH_TOKEN", token);
+        let holder = World::at(server.url(), token);
         let (own, _) = made(&holder, "--description kept");
         let (of_alice, _) = made(&holder, "--user alice");
         let mut command = vec!["token", "rotate", &id];
@@ -432,17 +353,17 @@ fn a_rotation_tells_what_stays_valid() {
             continue;
         }
         assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
-        for told in [
-            format!("  {own} of admin, kept\n"),
-            format!("`fh token revoke {own}`"),
-            format!("  {of_alice} of alice\n"),
-            format!("`fh token revoke {of_alice}`"),
-        ] {
-            assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
-        }
+        run.says(&[
+            &format!("  {own} of admin, kept\n"),
+            &format!("`fh token revoke {own}`"),
+            &format!("  {of_alice} of alice\n"),
+            &format!("`fh token revoke {of_alice}`"),
+        ]);
         world.fh(&["token", "revoke", &own, "--yes"]).success();
         // What ends is told of no more.
-        let run = world.fh(&["token", "rotate", &of_alice]).success();
-        assert!(!run.stderr.contains("still valid"), "{}", run.stderr);
+        world
+            .fh(&["token", "rotate", &of_alice])
+            .success()
+            .never_says(&["still valid"]);
     }
 }

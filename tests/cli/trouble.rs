@@ -33,8 +33,7 @@ fn thirty_logins_at_once_leave_thirty_entries() {
         for server in &servers {
             let world = &world;
             scope.spawn(move || {
-                let login = ["login", "--scope", "user", "--server", server.url()];
-                world.with_stdin(&login, server.admin_token()).success();
+                world.log_in(server);
             });
         }
     });
@@ -46,10 +45,10 @@ fn thirty_logins_at_once_leave_thirty_entries() {
     for server in &servers {
         assert!(tokens.contains(server.admin_token()), "{netrc}");
     }
-    let list = world.fh(&["server", "list", "--json"]).success().json();
+    let list = world.json("server list");
     assert_eq!(list.as_array().unwrap().len(), 30);
     assert!(netrc.starts_with(&before));
-    world.fh(&["logout", "--all"]).success();
+    world.typed("logout --all").success();
     assert_eq!(world.read("nix/netrc"), before);
 }
 
@@ -94,13 +93,9 @@ fn killed_at_random(times: u32) {
         world.write(".config/nix/nix.conf", conf);
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(world.config("nix/netrc"), permissions).unwrap();
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-            .env_clear()
-            .envs(world.variables())
-            .current_dir(world.path(""))
-            .args(login)
+        let mut child = world
+            .process(&login)
             .args(["--token-file", "token"])
-            .stdin(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
@@ -114,8 +109,8 @@ fn killed_at_random(times: u32) {
         assert_whole(&world, netrc, conf, &server);
         // The next login repairs, and a logout takes all of it back.
         world.with_stdin(&login, server.admin_token()).success();
-        world.fh(&["status"]).success();
-        world.fh(&["logout"]).success();
+        world.typed("status").success();
+        world.typed("logout").success();
         assert_eq!(
             (world.read("nix/netrc"), world.read("nix/nix.conf")),
             (netrc.to_owned(), conf.to_owned())
@@ -194,22 +189,24 @@ fn a_full_disk_leaves_everything_as_it_was() {
             .collect()
     };
     let before = contents();
-    let login = ["login", "--scope", "user", "--server", server.url()];
     let ballast = world.config("ballast");
     let mut failed = 0;
     for pages in (0..14).rev() {
         let _ = std::fs::write(&ballast, vec![0; pages * 4096]);
-        let run = world.with_stdin(&login, server.admin_token());
+        let run = world.with_stdin(
+            &["login", "--scope", "user", "--server", server.url()],
+            server.admin_token(),
+        );
         if run.code == Some(0) {
             break;
         }
         failed += 1;
         let run = run.code(1);
-        assert!(run.stderr.contains("No space left"), "{}", run.stderr);
+        run.says(&["No space left"]);
         assert_eq!(contents(), before, "{}", run.stderr);
     }
     assert!(failed > 0, "the disk was never full");
-    world.fh(&["status"]).success();
+    world.typed("status").success();
 }
 
 #[test]
@@ -222,12 +219,10 @@ fn a_home_that_cannot_be_written_is_told_of() {
     };
     disk.remount("ro");
     let login = ["login", "--scope", "user", "--server", server.url()];
-    let run = world.with_stdin(&login, server.admin_token()).code(1);
-    assert!(
-        run.stderr.contains("Read-only file system"),
-        "{}",
-        run.stderr
-    );
+    world
+        .with_stdin(&login, server.admin_token())
+        .code(1)
+        .says(&["Read-only file system"]);
     assert!(world.everything().is_empty());
     // It can still be said what would have to be written.
     world
@@ -242,12 +237,9 @@ fn nobody_waits_for_ever_for_a_login_that_hangs() {
     world.write("token", server.admin_token());
     // An empty pipe that stays open, as some CI systems give it to every job.
     let begin = Instant::now();
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
+    let mut child = world
+        .process(&["login", "--scope", "user", "--server", server.url()])
         .env("FH_TOKEN_FILE", world.path("token"))
-        .current_dir(world.path(""))
-        .args(["login", "--scope", "user", "--server", server.url()])
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use expectrl::Expect as _;
+use fh_testkit::rows;
 use fh_testkit::server::TestServer;
+use fh_testkit::{assert_contains, assert_lacks};
 use serde_json::{Value, json};
 
 use crate::prompt::{on_a_terminal, rest};
@@ -15,25 +17,22 @@ fn company() -> (TestServer, World) {
 
 fn company_at(server: TestServer) -> (TestServer, World) {
     let world = World::logged_in(&server, server.admin_token());
-    world.fh(&["org", "create", "acme"]).success();
-    world.fh(&["flake", "create", "acme/app"]).success();
+    world.typed("org create acme").success();
+    world.typed("flake create acme/app").success();
     (server, world)
 }
 
 /// What `fh trust add` does with these words, on all flakes of the company.
 fn add(world: &World, words: &str, more: &[&str]) -> Run {
     let mut command = vec!["trust", "add"];
-    command.extend(words.split(' '));
+    command.extend(words.split_whitespace());
     command.extend(["--flake", "acme/*"]);
     command.extend(more);
     world.fh(&command)
 }
 
 fn policies(world: &World) -> Value {
-    world
-        .fh(&["trust", "list", "acme", "--json"])
-        .success()
-        .json()
+    world.json("trust list acme")
 }
 
 /// The example of RFC 8037.
@@ -69,9 +68,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     assert_eq!(first["replaced"], Value::Null);
     let repeated = world.fh(&GITHUB[..11]).success();
     insta::assert_snapshot!(repeated.said(&server), @"This trust policy exists already as acme/github-acme-app. Nothing was changed.");
-    let shown = world
-        .fh(&["trust", "show", "acme", "github-acme-app"])
-        .success();
+    let shown = world.typed("trust show acme github-acme-app").success();
     insta::assert_snapshot!(shown.printed(&server), @r"
     Policy:        acme/github-acme-app
     Provider:      github
@@ -91,18 +88,18 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     Last use:      never
     Id:            [ID]
     ");
-    let listed = world.fh(&["trust", "list"]).success();
+    let listed = world.typed("trust list").success();
     insta::assert_snapshot!(listed.printed(&server), @r#"
     policy,provider,conditions,role,flakes,builder,last_used_at
     acme/github-acme-app,github,"repository = acme/app, ref = refs/heads/main",write,acme/app,,
     "#);
     for says in ["Removed the trust policy", "had no trust policy"] {
-        let run = world
-            .fh(&["trust", "remove", "acme/github-acme-app", "--yes"])
-            .success();
-        assert!(run.stderr.contains(says), "{}", run.stderr);
+        world
+            .typed("trust remove acme/github-acme-app --yes")
+            .success()
+            .says(&[says]);
     }
-    let none = world.fh(&["trust", "list", "acme", "--json"]).success();
+    let none = world.typed("trust list acme --json").success();
     assert_eq!(none.json(), json!([]));
 }
 
@@ -111,14 +108,12 @@ fn builders_are_said_or_asked_for() {
     let (_server, world) = company();
     let mut command = GITHUB[..11].to_vec();
     command.push("--builder");
-    let run = world.fh(&command).success();
-    assert!(
-        run.stderr.contains("They are builders of acme"),
-        "{}",
-        run.stderr
-    );
+    world
+        .fh(&command)
+        .success()
+        .says(&["They are builders of acme"]);
     let is_builder = || {
-        let shown = world.fh(&["trust", "show", "acme", "github-acme-app", "--json"]);
+        let shown = world.typed("trust show acme github-acme-app --json");
         shown.success().json()["builder"] == true
     };
     assert!(is_builder());
@@ -130,15 +125,15 @@ fn builders_are_said_or_asked_for() {
     ] {
         let mut session = on_a_terminal(&world, &command);
         let told = rest(&mut session);
-        assert!(told.contains(said), "{told}");
-        assert!(!told.contains("Are these jobs"), "{told}");
+        assert_contains(&told, &[said]);
+        assert_lacks(&told, &["Are these jobs"]);
         assert!(is_builder(), "{told}");
     }
     // Who only reads builds nothing.
     let reading = [&GITHUB[..9], &["--replace"]].concat();
     let mut session = on_a_terminal(&world, &reading);
     let said = rest(&mut session);
-    assert!(!said.contains("Are these jobs"), "{said}");
+    assert_lacks(&said, &["Are these jobs"]);
     assert!(!is_builder(), "{said}");
     let remove = ["trust", "remove", "acme", "github-acme-app", "--yes"];
     for (answer, builder) in [("y\r", true), ("\r", false)] {
@@ -147,13 +142,13 @@ fn builders_are_said_or_asked_for() {
         session.expect("Are these jobs builders of acme?").unwrap();
         session.send(answer).unwrap();
         let rest = rest(&mut session);
-        assert!(rest.contains("may now read and push"), "{rest}");
+        assert_contains(&rest, &["may now read and push"]);
         assert_eq!(is_builder(), builder);
     }
     world.fh(&remove).success();
     let mut session = on_a_terminal(&world, &GITHUB[..9]);
     let rest = rest(&mut session);
-    assert!(!rest.contains("builder"), "{rest}");
+    assert_lacks(&rest, &["builder"]);
 }
 
 #[test]
@@ -164,77 +159,32 @@ fn two_policies_get_two_names_whoever_vouches() {
     let (_server, world) = company_at(builder.start().unwrap());
     world.write("keys.json", KEYS);
     let mut names = BTreeSet::new();
-    for (first, second) in [
-        (
-            "github --repository acme/app --ref main",
-            "github --repository acme/app --environment staging",
-        ),
-        (
-            "github --repository acme/tool --workflow ci.yml",
-            "github --repository acme/tool --workflow release.yml",
-        ),
-        (
-            "github --repository acme/lib",
-            "github --repository acme/lib --host github.acme.example",
-        ),
-        ("github --repository a-b/c", "github --repository a/b-c"),
-        (
-            "gitlab --project acme/app --ref main",
-            "gitlab --project acme/app --unprotected",
-        ),
-        (
-            "gitlab --project acme/lib",
-            "gitlab --project acme/lib --host gitlab.acme.example",
-        ),
-        ("gitlab --project acme/sub", "gitlab --group acme/sub"),
-        (
-            "buildkite --organization acme --pipeline app",
-            "buildkite --organization other --pipeline app",
-        ),
-        (
-            "buildkite --organization acme --pipeline lib --branch main",
-            "buildkite --organization acme --pipeline lib --step deploy",
-        ),
-        (
-            "circleci --organization-id 0f --project-id 1e --ref main",
-            "circleci --organization-id 0f --project-id 1e --ref dev",
-        ),
-        (
-            "circleci --organization-id 0f --project-id 2e",
-            "circleci --organization-id 1f --project-id 2e",
-        ),
-        (
-            "semaphore --organization acme --project-id p1",
-            "semaphore --organization acme --project-id p2",
-        ),
-        ("gcp --email ci@a", "gcp --email ci.a@"),
-        (
-            "kubernetes --issuer https://one.example --namespace ci --service-account b --jwks keys.json",
-            "kubernetes --issuer https://two.example --namespace ci --service-account b --jwks keys.json",
-        ),
-        (
-            "kubernetes --issuer https://k8s.example --namespace x-y --service-account z",
-            "kubernetes --issuer https://k8s.example --namespace x --service-account y-z",
-        ),
-        (
-            "aws --account 111111111111 --role-name builder",
-            "aws --account 222222222222 --role-name builder",
-        ),
-        (
-            "aws --account 333333333333 --session one",
-            "aws --account 333333333333 --session two",
-        ),
-        (
-            "oidc --issuer https://id.example --claim team=infra",
-            "oidc --issuer https://id.example --claim team=web",
-        ),
-        (
-            "oidc --issuer https://id.example --subject builder",
-            "oidc --issuer https://other.example --subject builder",
-        ),
-    ] {
-        let made = [first, second].map(|words| add(&world, words, &["--json"]).success().json());
-        for (words, made) in [first, second].iter().zip(&made) {
+    for [both, first, second] in rows(
+        "
+        github --repository acme/app                         | --ref main              | --environment staging
+        github --repository acme/tool                        | --workflow ci.yml       | --workflow release.yml
+        github --repository acme/lib                         |                         | --host github.acme.example
+        github --repository                                  | a-b/c                   | a/b-c
+        gitlab --project acme/app                            | --ref main              | --unprotected
+        gitlab --project acme/lib                            |                         | --host gitlab.acme.example
+        gitlab                                               | --project acme/sub      | --group acme/sub
+        buildkite --pipeline app --organization              | acme                    | other
+        buildkite --organization acme --pipeline lib         | --branch main           | --step deploy
+        circleci --organization-id 0f --project-id 1e --ref  | main                    | dev
+        circleci --project-id 2e --organization-id           | 0f                      | 1f
+        semaphore --organization acme --project-id           | p1                      | p2
+        gcp --email                                          | ci@a                    | ci.a@
+        kubernetes --namespace ci --service-account b --jwks keys.json --issuer | https://one.example     | https://two.example
+        kubernetes --issuer https://k8s.example --namespace  | x-y --service-account z | x --service-account y-z
+        aws --role-name builder --account                    | 111111111111            | 222222222222
+        aws --account 333333333333 --session                 | one                     | two
+        oidc --issuer https://id.example --claim             | team=infra              | team=web
+        oidc --subject builder --issuer                      | https://id.example      | https://other.example
+        ",
+    ) {
+        let [first, second] = [first, second].map(|of_one| format!("{both} {of_one}"));
+        let made = [&first, &second].map(|words| add(&world, words, &["--json"]).success().json());
+        for (words, made) in [&first, &second].into_iter().zip(&made) {
             let name = made["name"].as_str().unwrap();
             assert!(name.len() <= 64, "{words}: {name}");
             assert!(names.insert(name.to_owned()), "{words}: {name} is taken");
@@ -294,22 +244,20 @@ fn a_policy_of_other_content_stays_and_the_difference_is_told() {
         (other, &[][..], "Issuer: "),
         (other, &["--json"][..], "Provider: "),
     ] {
-        let run = add(&world, words, more).code(1);
-        for part in [difference, "exists already", "--replace", "--name"] {
-            assert!(
-                run.stderr.contains(part),
-                "{words} {more:?}: {}",
-                run.stderr
-            );
-        }
+        add(&world, words, more).code(1).says(&[
+            difference,
+            "exists already",
+            "--replace",
+            "--name",
+        ]);
         assert_eq!(policies(&world), before, "{words} {more:?}");
     }
     // Keys that were given are known to the server alone.
     let keys = KEYS.replace("\"x\":", "\"kid\":\"new\",\"x\":");
     world.write("other.json", &keys);
-    let run = add(&world, &format!("{cluster} --jwks other.json"), &[]).code(1);
-    assert!(run.stderr.contains("other content"), "{}", run.stderr);
-    assert!(run.stderr.contains("--replace"), "{}", run.stderr);
+    add(&world, &format!("{cluster} --jwks other.json"), &[])
+        .code(1)
+        .says(&["other content", "--replace"]);
     assert_eq!(policies(&world), before);
     // By a name of its own it stands beside the first one.
     add(&world, reading, &["--name", "reading"]).success();
@@ -365,17 +313,15 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
     server.create_user("ann").unwrap();
     let token = server.token_for("ann", &["pull", "admin"]).unwrap();
     let ann = World::logged_in(&server, &token);
-    let none = world.fh(&["org", "own", "--json"]).success();
+    let none = world.typed("org own --json").success();
     assert_eq!(none.json().as_array().map(Vec::len), Some(0));
-    world.fh(&["org", "create", "beta"]).success();
-    world
-        .fh(&["member", "set", "beta", "ann", "owner"])
-        .success();
-    let asked = ann.fh(&["org", "own", "beta", "github:Beta"]).success();
+    world.typed("org create beta").success();
+    world.typed("member set beta ann owner").success();
+    let asked = ann.typed("org own beta github:Beta").success();
     insta::assert_snapshot!(asked.said(&server), @"Requested github:beta. It takes effect when an administrator of the server confirms it: `fh org own beta github:beta`");
-    let confirmed = world.fh(&["org", "own", "beta", "github:beta"]).success();
+    let confirmed = world.typed("org own beta github:beta").success();
     insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta unless they name another organisation.");
-    let listed = world.fh(&["org", "own", "--json"]).success().json();
+    let listed = world.json("org own");
     // Of one organisation, and with the earlier word.
     for same in [&["beta"][..], &["beta", "--list"], &["--list"]] {
         let words = [&["org", "own"][..], same, &["--json"]].concat();
@@ -385,19 +331,16 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
     assert_eq!(listed[0]["root"], "github:beta");
     assert_eq!(listed[0]["requested_by"], "ann");
     assert!(listed[0]["confirmed_at"].is_string(), "{listed}");
-    let taken = world.fh(&["org", "own", "acme", "github:beta"]).code(1);
-    assert!(
-        taken.stderr.contains("beta owns github:beta"),
-        "{}",
-        taken.stderr
-    );
-    ann.fh(&["org", "own", "beta", "github:beta", "--remove"])
-        .success();
-    world.fh(&["org", "own", "acme", "bitbucket:x"]).code(2);
-    let nothing = world.fh(&["org", "own", "acme", "--json"]).success();
+    world
+        .typed("org own acme github:beta")
+        .code(1)
+        .says(&["beta owns github:beta"]);
+    ann.typed("org own beta github:beta --remove").success();
+    world.typed("org own acme bitbucket:x").code(2);
+    let nothing = world.typed("org own acme --json").success();
     assert_eq!(nothing.json(), serde_json::json!([]));
-    world.fh(&["org", "own", "acme", "--remove"]).code(2);
-    world.fh(&["org", "own", "--remove"]).code(2);
+    world.typed("org own acme --remove").code(2);
+    world.typed("org own --remove").code(2);
 }
 
 #[test]
@@ -428,10 +371,7 @@ fn every_provider_has_a_template_that_the_server_takes() {
             run.stderr
         );
     }
-    let listed = world
-        .fh(&["trust", "list", "acme", "--json"])
-        .success()
-        .json();
+    let listed = world.json("trust list acme");
     assert_eq!(listed.as_array().unwrap().len(), 10);
 }
 
@@ -471,21 +411,13 @@ fn a_test_names_what_failed_and_fails() {
     let run = world.with_stdin(&["trust", "test", "--org", "acme", "-"], &token);
     let run = run.code(1);
     let printed = run.printed(&server);
-    assert!(
-        printed.contains("refused: the identity token has expired"),
-        "{printed}"
+    assert_contains(
+        &printed,
+        &[
+            "refused: the identity token has expired",
+            "github-acme-app: does not match",
+            "ref must be \"refs/heads/main\"",
+        ],
     );
-    assert!(
-        printed.contains("github-acme-app: does not match"),
-        "{printed}"
-    );
-    assert!(
-        printed.contains("ref must be \"refs/heads/main\""),
-        "{printed}"
-    );
-    assert!(
-        run.stderr.contains("no trust policy of acme"),
-        "{}",
-        run.stderr
-    );
+    run.says(&["no trust policy of acme"]);
 }

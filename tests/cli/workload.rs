@@ -1,8 +1,6 @@
 //! The identity of a CI job: without a login, with `fh login --workload`, and kept fresh.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,6 +10,7 @@ use data_encoding::BASE64URL_NOPAD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::answering::{Asked, answering};
 use crate::push::Store;
 use crate::world::World;
 
@@ -43,7 +42,7 @@ fn claims(token: &str) -> Value {
 /// GitHub and an fh server in one: the first gives JWTs, the second exchanges them.
 struct Scene {
     url: String,
-    /// `METHOD path bearer`.
+    /// A line for each request: its method, its path and its token.
     heard: Arc<Mutex<Vec<String>>>,
     exchanges: Arc<AtomicUsize>,
 }
@@ -59,48 +58,43 @@ impl Scene {
         life: impl Fn(usize) -> u64 + Send + Sync + 'static,
         refuses: impl Fn(usize) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let exchanges: Arc<AtomicUsize> = Arc::default();
-        let (refuses, life) = (Arc::new(refuses), Arc::new(life));
-        let scene = Self {
-            url: url.clone(),
-            heard: heard.clone(),
-            exchanges: exchanges.clone(),
-        };
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (url, heard) = (url.clone(), heard.clone());
-                let (exchanges, refuses) = (exchanges.clone(), refuses.clone());
-                let life = life.clone();
-                std::thread::spawn(move || {
-                    let mut stream = stream.unwrap();
-                    let Some((path, bearer)) = read_request(&stream, &heard) else {
-                        return;
-                    };
-                    let (status, body) = match path.split('?').next().unwrap_or_default() {
-                        "/oauth/token" => {
-                            let number = exchanges.fetch_add(1, Ordering::SeqCst);
-                            if refuses(number) {
-                                let error = json!({ "error": "invalid_grant", "error_description": "no trust policy fits" });
-                                (400, error)
-                            } else {
-                                (200, exchanged(number, life(number)))
-                            }
-                        }
-                        path => answer(path, &bearer, &url),
-                    };
-                    let body = body.to_string();
-                    let length = body.len();
-                    let _ = write!(
-                        stream,
-                        "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-                    );
-                });
-            }
+        let (hears, counts) = (heard.clone(), exchanges.clone());
+        let url = answering(move |asked| {
+            let Asked {
+                method,
+                path,
+                bearer,
+                url,
+            } = asked;
+            hears
+                .lock()
+                .unwrap()
+                .push(format!("{method} {path} {bearer}"));
+            let (status, body) = match path.split('?').next().unwrap_or_default() {
+                "/oauth/token" => {
+                    let number = counts.fetch_add(1, Ordering::SeqCst);
+                    if refuses(number) {
+                        let error = json!({ "error": "invalid_grant", "error_description": "no trust policy fits" });
+                        (400, error)
+                    } else {
+                        (200, exchanged(number, life(number)))
+                    }
+                }
+                path => answer(path, bearer, url),
+            };
+            (
+                status,
+                "Content-Type: application/json\r\n",
+                body.to_string(),
+            )
         });
-        scene
+        Self {
+            url,
+            heard,
+            exchanges,
+        }
     }
 
     /// A job of GitHub Actions that knows the server.
@@ -127,43 +121,6 @@ impl Scene {
         let line = heard.iter().rfind(|line| line.starts_with(begin)).unwrap();
         line.rsplit(' ').next().unwrap().to_owned()
     }
-}
-
-fn read_request(stream: &TcpStream, heard: &Mutex<Vec<String>>) -> Option<(String, String)> {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut first, mut bearer, mut length) = (String::new(), String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return None;
-        }
-        let line = line.trim_end();
-        if first.is_empty() {
-            line.clone_into(&mut first);
-        } else if line.is_empty() {
-            break;
-        } else if let Some((name, value)) = line.split_once(':') {
-            match name.to_ascii_lowercase().as_str() {
-                "authorization" => {
-                    value
-                        .trim()
-                        .trim_start_matches("Bearer ")
-                        .clone_into(&mut bearer);
-                }
-                "content-length" => length = value.trim().parse().unwrap(),
-                _ => {}
-            }
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let mut words = first.split(' ');
-    let (method, path) = (words.next()?, words.next()?.to_owned());
-    heard
-        .lock()
-        .unwrap()
-        .push(format!("{method} {path} {bearer}"));
-    Some((path, bearer))
 }
 
 fn exchanged(number: usize, life: u64) -> Value {
@@ -246,7 +203,7 @@ fn keep_fresh(command: &[String]) -> Vec<&str> {
 fn a_job_that_nobody_logged_in_uses_its_identity_and_says_so_once() {
     let scene = Scene::start(3600, |_| false);
     let world = scene.job();
-    let run = world.fh(&["user", "list"]).success();
+    let run = world.typed("user list").success();
     assert_eq!(
         run.stderr
             .matches("Authenticating with the identity of this GitHub Actions job.")
@@ -289,15 +246,16 @@ fn a_push_uses_the_identity_too() {
 fn the_identity_can_be_left_alone_and_a_token_goes_before_it() {
     let scene = Scene::start(3600, |_| false);
     let mut world = scene.job();
-    let run = world.fh(&["user", "list", "--no-workload"]).code(1);
-    assert!(run.stderr.contains("you are not logged in"));
+    world
+        .typed("user list --no-workload")
+        .code(1)
+        .says(&["you are not logged in"]);
     world.set("FH_TOKEN", jwt("given", 3600));
-    let run = world.fh(&["user", "list"]).success();
-    assert!(!run.stderr.contains("identity"), "{}", run.stderr);
+    world.typed("user list").success().never_says(&["identity"]);
     assert_eq!(claims(&scene.bearer("GET /api/v1/users"))["sub"], "given");
     world.set("FH_WORKLOAD", "off");
     world.set("FH_TOKEN", "");
-    world.fh(&["user", "list"]).code(1);
+    world.typed("user list").code(1);
     assert!(
         !scene
             .heard()
@@ -305,31 +263,21 @@ fn the_identity_can_be_left_alone_and_a_token_goes_before_it() {
             .any(|line| line.starts_with("GET /github"))
     );
     world.set("FH_WORKLOAD", "azure");
-    let run = world.fh(&["user", "list"]).code(2);
-    assert!(
-        run.stderr.contains("FH_WORKLOAD is \"azure\""),
-        "{}",
-        run.stderr
-    );
+    world
+        .typed("user list")
+        .code(2)
+        .says(&["FH_WORKLOAD is \"azure\""]);
 }
 
 #[test]
 fn a_stored_token_that_has_ended_gives_way_to_the_identity() {
     let scene = Scene::start(1, |_| false);
     let mut world = scene.job();
-    world
-        .fh(&["login", "--scope", "user", "--workload"])
-        .success();
+    world.typed("login --scope user --workload").success();
     std::thread::sleep(Duration::from_millis(2100));
-    let run = world.fh(&["user", "list"]).success();
-    assert!(
-        run.stderr
-            .contains("The stored token has expired: authenticating with the identity of this GitHub Actions job."),
-        "{}",
-        run.stderr
-    );
+    world.typed("user list").success().says(&["The stored token has expired: authenticating with the identity of this GitHub Actions job."]);
     world.set("FH_WORKLOAD", "off");
-    world.fh(&["user", "list"]).code(1);
+    world.typed("user list").code(1);
 }
 
 #[test]
@@ -337,7 +285,7 @@ fn a_job_without_the_permission_is_told_the_lines() {
     let scene = Scene::start(3600, |_| false);
     let mut world = scene.job();
     world.set("ACTIONS_ID_TOKEN_REQUEST_URL", "");
-    let run = world.fh(&["user", "list"]).code(1);
+    let run = world.typed("user list").code(1);
     insta::assert_snapshot!(run.stderr, @r"
     Authenticating with the identity of this GitHub Actions job.
     Error: cannot list the accounts
@@ -350,30 +298,30 @@ fn a_job_without_the_permission_is_told_the_lines() {
       Or use a token: `fh login`, or FH_TOKEN_FILE. With FH_WORKLOAD=off no identity is looked for.
     ");
     // What needs no token goes on without.
-    let run = world.fh(&["list", "flakes"]).code(1);
-    assert!(run.stderr.contains("you may not do this"), "{}", run.stderr);
+    world
+        .typed("list flakes")
+        .code(1)
+        .says(&["you may not do this"]);
 }
 
 #[test]
 fn status_tells_of_the_identity() {
     let scene = Scene::start(3600, |_| false);
-    let run = scene.job().fh(&["status"]).code(3);
-    assert!(
-        run.stderr
-            .contains("use the identity of this GitHub Actions job."),
-        "{}",
-        run.stderr
-    );
+    scene
+        .job()
+        .typed("status")
+        .code(3)
+        .says(&["use the identity of this GitHub Actions job."]);
 }
 
 #[test]
 fn a_workload_logs_in_and_its_token_is_not_the_jwt() {
     let scene = Scene::start(3600, |_| false);
     let world = scene.job();
-    let run = world
-        .fh(&["login", "--scope", "user", "--workload"])
-        .success();
-    assert!(run.stderr.contains("as ci"), "{}", run.stderr);
+    world
+        .typed("login --scope user --workload")
+        .success()
+        .says(&["as ci"]);
     let netrc = world.read("nix/netrc");
     let password = netrc.split_whitespace().last().unwrap();
     assert_eq!(
@@ -381,7 +329,7 @@ fn a_workload_logs_in_and_its_token_is_not_the_jwt() {
         "exchanged-0"
     );
     assert!(world.read("nix/nix.conf").contains(KEY));
-    world.fh(&["logout"]).success();
+    world.typed("logout").success();
     assert!(!world.config("nix/netrc").exists());
 }
 
@@ -409,7 +357,7 @@ fn an_identity_that_no_netrc_carries_is_exchanged_and_never_written() {
         }
         if code == 0 {
             let length = format!("The identity has {} bytes", identity.len());
-            assert!(run.stderr.contains(&length), "{what}: {}", run.stderr);
+            run.says(&[&length]);
             let netrc = world.read("nix/netrc");
             let password = netrc.split_whitespace().last().unwrap();
             let subject = &claims(password.trim_start_matches("fh1_"))["sub"];
@@ -417,7 +365,7 @@ fn an_identity_that_no_netrc_carries_is_exchanged_and_never_written() {
         }
         if identity.len() > 16 * 1024 {
             let said = format!("it has {} bytes, and at most 16384", identity.len());
-            assert!(run.stderr.contains(&said), "{what}: {}", run.stderr);
+            run.says(&[&said]);
         }
     }
 }
@@ -426,23 +374,15 @@ fn an_identity_that_no_netrc_carries_is_exchanged_and_never_written() {
 fn a_refused_workload_is_told_why_and_nothing_is_changed() {
     let scene = Scene::start(3600, |_| true);
     let world = scene.job();
-    let run = world
-        .fh(&["login", "--scope", "user", "--workload"])
-        .code(1);
-    assert!(
-        run.stderr.contains("no trust policy fits"),
-        "{}",
-        run.stderr
-    );
+    world
+        .typed("login --scope user --workload")
+        .code(1)
+        .says(&["no trust policy fits"]);
     assert_eq!(left(&world), [""; 0]);
-    let run = world
-        .fh(&["login", "--workload", "--provider", "gitlab"])
-        .code(1);
-    assert!(
-        run.stderr.contains("aud: http://127.0.0.1:"),
-        "{}",
-        run.stderr
-    );
+    world
+        .typed("login --workload --provider gitlab")
+        .code(1)
+        .says(&["aud: http://127.0.0.1:"]);
 }
 
 #[test]
@@ -474,9 +414,7 @@ fn a_command_has_a_good_token_for_longer_than_any_lives() {
 fn a_login_that_was_there_before_stays_with_the_freshest_token() {
     let scene = Scene::start(3, |_| false);
     let world = scene.job();
-    world
-        .fh(&["login", "--scope", "user", "--workload"])
-        .success();
+    world.typed("login --scope user --workload").success();
     world.fh(&keep_fresh(&script("sleep 3"))).success();
     let netrc = world.read("nix/netrc");
     let password = netrc.split_whitespace().last().unwrap();
@@ -509,12 +447,7 @@ fn a_renewal_that_fails_is_told_and_tried_again_while_the_command_goes_on() {
     let command = script(&format!("sleep 7; cat {}", netrc.display()));
     let run = world.fh(&keep_fresh(&command)).success();
     let warning = "could not be renewed, and the command continues";
-    assert!(run.stderr.contains(warning), "{}", run.stderr);
-    assert!(
-        run.stderr.contains("The token was renewed."),
-        "{}",
-        run.stderr
-    );
+    run.says(&[warning, "The token was renewed."]);
     let password = run.stdout.split_whitespace().last().unwrap();
     let subject = claims(password.trim_start_matches("fh1_"))["sub"].clone();
     assert!(
@@ -530,12 +463,8 @@ fn a_signal_goes_to_the_command_and_the_login_is_taken_back() {
     let ready = world.path("ready");
     let command = script(&format!("touch {}; exec sleep 60", ready.display()));
     let words = keep_fresh(&command);
-    let mut fh = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
-        .env_clear()
-        .envs(world.variables())
-        .current_dir(world.path(""))
-        .args(&words)
-        .stdin(Stdio::null())
+    let mut fh = world
+        .process(&words)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -559,6 +488,6 @@ fn a_command_that_cannot_be_started_has_the_code_of_shells_and_leaves_nothing() 
     let missing = vec!["/nowhere/at/all".to_owned()];
     world.fh(&keep_fresh(&missing)).code(127);
     assert_eq!(left(&world), [""; 0]);
-    world.fh(&["login", "--workload", "--keep-fresh"]).code(2);
-    world.fh(&["login", "--keep-fresh", "--", "true"]).code(2);
+    world.typed("login --workload --keep-fresh").code(2);
+    world.typed("login --keep-fresh -- true").code(2);
 }

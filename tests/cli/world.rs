@@ -1,17 +1,18 @@
 //! A person with a home directory and an `fh`.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::{fmt, fs};
 
 use assert_cmd::Command;
 use fh_testkit::server::TestServer;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The person.
+/// A person: their home directory, and the environment of every `fh` that they run.
 pub(crate) struct World {
     home: TempDir,
     variables: BTreeMap<&'static str, OsString>,
@@ -19,6 +20,7 @@ pub(crate) struct World {
 
 /// What a run of `fh` came to.
 pub(crate) struct Run {
+    words: String,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) code: Option<i32>,
@@ -49,15 +51,52 @@ impl World {
     }
 
     /// Somebody who has logged in with this token.
+    #[track_caller]
     pub(crate) fn logged_in(server: &TestServer, token: &str) -> Self {
         let world = Self::new();
+        world.log_in_as(server, token);
         world
-            .with_stdin(
-                &["login", "--scope", "user", "--server", server.url()],
-                token,
-            )
-            .success();
+    }
+
+    /// A server, and its administrator, who has logged in.
+    #[track_caller]
+    pub(crate) fn administrator() -> (TestServer, Self) {
+        let server = TestServer::start().unwrap();
+        let world = Self::logged_in(&server, server.admin_token());
+        (server, world)
+    }
+
+    /// The person who has this account, logged in with all permissions.
+    #[track_caller]
+    pub(crate) fn of(server: &TestServer, user: &str) -> Self {
+        let all = ["pull", "push", "mint", "admin"];
+        Self::logged_in(server, &server.token_for(user, &all).unwrap())
+    }
+
+    /// Somebody who is logged in nowhere, and whose variables name a server and a token.
+    pub(crate) fn at(server: impl Into<OsString>, token: impl Into<OsString>) -> Self {
+        let mut world = Self::new();
+        world.acts_at(server, token);
         world
+    }
+
+    /// From now on variables name a server and a token.
+    pub(crate) fn acts_at(&mut self, server: impl Into<OsString>, token: impl Into<OsString>) {
+        self.set("FH_SERVER", server);
+        self.set("FH_TOKEN", token);
+    }
+
+    /// Logs in to a server as its administrator.
+    #[track_caller]
+    pub(crate) fn log_in(&self, server: &TestServer) -> Run {
+        self.log_in_as(server, server.admin_token())
+    }
+
+    /// Logs in to a server with this token.
+    #[track_caller]
+    pub(crate) fn log_in_as(&self, server: &TestServer, token: &str) -> Run {
+        let login = format!("login --scope user --server {}", server.url());
+        self.given(login, token).success()
     }
 
     /// A path in the home directory.
@@ -115,16 +154,22 @@ impl World {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("fh"));
+        Command::from_std(self.process(arguments))
+    }
+
+    /// The same for runs that are watched, with nothing on stdin.
+    pub(crate) fn process(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"));
         command
             .env_clear()
             .envs(&self.variables)
             .current_dir(self.home.path())
-            .args(arguments);
+            .args(arguments)
+            .stdin(Stdio::null());
         command
     }
 
-    /// For runs that are not waited for by `assert_cmd`.
+    /// For programs that run `fh`.
     pub(crate) fn variables(&self) -> &BTreeMap<&'static str, OsString> {
         &self.variables
     }
@@ -135,8 +180,51 @@ impl World {
 
     /// Runs a command line as it is typed: words with blanks between them, and no quotes.
     pub(crate) fn typed(&self, line: impl AsRef<str>) -> Run {
+        self.given(line, "")
+    }
+
+    /// Runs several, as [`Self::typed`], which all succeed.
+    #[track_caller]
+    pub(crate) fn run_all(&self, lines: &[&str]) {
+        for line in lines {
+            self.typed(line).success();
+        }
+    }
+
+    /// What several say that print nothing.
+    #[track_caller]
+    pub(crate) fn said_by(&self, server: &TestServer, lines: &[&str]) -> String {
+        let said = lines.iter().map(|line| {
+            let run = self.typed(line).success();
+            assert_eq!(run.stdout, "", "{line}");
+            run.said(server)
+        });
+        said.collect()
+    }
+
+    /// What several print that say nothing, each below its command.
+    #[track_caller]
+    pub(crate) fn printed_by(&self, server: &TestServer, lines: &[&str]) -> String {
+        let printed = lines.iter().map(|line| {
+            let run = self.typed(line).success();
+            assert_eq!(run.stderr, "", "{line}");
+            format!("$ fh {line}\n{}", run.printed(server))
+        });
+        printed.collect()
+    }
+
+    /// The same, with this on stdin.
+    pub(crate) fn given(&self, line: impl AsRef<str>, stdin: &str) -> Run {
         let words: Vec<&str> = line.as_ref().split_whitespace().collect();
-        self.fh(&words)
+        self.with_stdin(&words, stdin)
+    }
+
+    /// What a command line prints with `--json`.
+    #[track_caller]
+    pub(crate) fn json(&self, line: impl AsRef<str>) -> Value {
+        self.typed(format!("{} --json", line.as_ref()))
+            .success()
+            .json()
     }
 
     pub(crate) fn with_stdin(&self, arguments: &[&str], stdin: &str) -> Run {
@@ -146,12 +234,26 @@ impl World {
     /// Runs something to its end.
     pub(crate) fn finish(&self, command: &mut Command) -> Run {
         let output = command.output().unwrap();
+        let words: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
         Run {
+            words: words.join(" "),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
             code: output.status.code(),
             home: self.home.path().to_owned(),
         }
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            words,
+            stdout,
+            stderr,
+            ..
+        } = self;
+        write!(f, "fh {words}\nstdout:\n{stdout}\nstderr:\n{stderr}")
     }
 }
 
@@ -163,20 +265,31 @@ impl Run {
 
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
-        assert_eq!(
-            self.code,
-            Some(code),
-            "stdout:\n{}\nstderr:\n{}",
-            self.stdout,
-            self.stderr
-        );
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+
+    /// All of these stand on stderr.
+    #[track_caller]
+    pub(crate) fn says(&self, parts: &[&str]) -> &Self {
+        for part in parts {
+            assert!(self.stderr.contains(part), "no {part:?} in {self}");
+        }
+        self
+    }
+
+    /// None of these stands on stderr.
+    #[track_caller]
+    pub(crate) fn never_says(&self, parts: &[&str]) -> &Self {
+        for part in parts {
+            assert!(!self.stderr.contains(part), "{part:?} in {self}");
+        }
         self
     }
 
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 
     /// What stands on stderr, with what differs from run to run replaced.

@@ -17,7 +17,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod held;
+mod checked;
 #[path = "../nixos/mod.rs"]
 mod nixos;
 mod reader;

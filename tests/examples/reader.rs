@@ -7,7 +7,7 @@ use crate::yaml::Yaml;
 
 /// A manual page or a document.
 pub(crate) struct Page {
-    /// `fh-token-create`, `docs/views.md`.
+    /// What messages call it: `fh-token-create`, `docs/views.md`.
     pub(crate) name: String,
     pub(crate) examples: Vec<Example>,
 }
@@ -142,7 +142,7 @@ fn joined(lines: impl Iterator<Item = (usize, String)>) -> Vec<(usize, String)> 
     all
 }
 
-/// A fenced block.
+/// A fenced block of a document, with the line that excuses it.
 #[derive(Debug)]
 pub(crate) struct Block<'a> {
     pub(crate) language: &'a str,

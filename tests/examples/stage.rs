@@ -61,7 +61,7 @@ pub(crate) struct Stage<'a> {
     attic: AtticModel,
     port: u16,
     values: BTreeMap<String, String>,
-    /// Who types.
+    /// The name of the person who types it.
     pub(crate) person: String,
     server: Option<Child>,
     lasting: Vec<Child>,

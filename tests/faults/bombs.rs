@@ -118,120 +118,83 @@ fn bombs() -> Vec<Bomb> {
     empty_frames.extend(compress(&plain));
     let small_claim = frame(Claim::Content(20), &zeros(1));
     let large_claim = frame(Claim::Content(1 << 40), &zeros(1));
+    // Of what is sent in place of 50 000 bytes, of a NAR that is announced as it is, and of a small one.
+    let claims = |name, body, refusal| bomb(name, (some, 50_000), body, refusal);
+    let packed = |name, nar: &[u8], refusal| {
+        let facts = (NarHash::of(nar), nar.len() as u64);
+        bomb(name, facts, compress(nar), refusal)
+    };
+    let small = |name, body, refusal| bomb(name, plain_facts, body, refusal);
+    let announced = |name, announced, body| bomb(name, announced, body, "");
+    let window = |log: u8, content: Vec<(u8, u32)>| frame(Claim::Window(log), &content);
+    let memory = "too much memory: a window of";
+    let skipped = [0x50, 0x2A, 0x4D, 0x18, 0xFF, 0xFF, 0xFF, 0xFF];
+    let packed_plain = compress(&plain);
+    let (plain_hash, plain_size) = plain_facts;
     vec![
-        bomb(
-            "a megabyte that is 32 GiB",
-            (some, 50_000),
-            frame(Claim::Window(17), &zeros(1 << 18)),
-            "",
-        ),
-        bomb(
+        claims("a megabyte that is 32 GiB", window(17, zeros(1 << 18)), ""),
+        claims(
             "frames without end",
-            (some, 50_000),
-            frame(Claim::Window(17), &zeros(1)).repeat(1 << 20),
+            window(17, zeros(1)).repeat(1 << 20),
             "",
         ),
-        bomb(
-            "a window of 128 GiB",
-            (some, 50_000),
-            frame(Claim::Window(37), &zeros(1)),
-            "too much memory: a window of",
-        ),
-        bomb(
-            "a window of 256 MiB",
-            (some, 50_000),
-            frame(Claim::Window(28), &zeros(1)),
-            "too much memory: a window of",
-        ),
-        bomb(
+        claims("a window of 128 GiB", window(37, zeros(1)), memory),
+        claims("a window of 256 MiB", window(28, zeros(1)), memory),
+        claims(
             "the largest window there may be",
-            (some, 50_000),
-            frame(Claim::Window(27), &zeros(1 << 18)),
+            window(27, zeros(1 << 18)),
             "",
         ),
-        bomb(
+        claims(
             "a frame with more than it claims",
-            (some, 50_000),
             small_claim,
             "decompressed",
         ),
-        bomb(
+        claims(
             "a frame that claims a terabyte",
-            (some, 50_000),
             large_claim,
             "decompressed",
         ),
-        bomb(
+        claims(
             "a frame that claims a little more",
-            (some, 50_000),
             frame(Claim::Content(40_000), &[(0, 30_000)]),
             "decompressed",
         ),
-        bomb(
+        small(
             "a skippable frame",
-            plain_facts,
-            [
-                &[0x50, 0x2A, 0x4D, 0x18, 0xFF, 0xFF, 0xFF, 0xFF],
-                &compress(&plain)[..],
-            ]
-            .concat(),
+            [&skipped, &packed_plain[..]].concat(),
             "zstd frame",
         ),
-        bomb("no frame at all", plain_facts, plain.clone(), "zstd frame"),
-        bomb(
+        small("no frame at all", plain.clone(), "zstd frame"),
+        small(
             "the beginning of a frame",
-            plain_facts,
-            compress(&plain)[..20].to_vec(),
+            packed_plain[..20].to_vec(),
             "zstd frame",
         ),
-        bomb("nothing", plain_facts, Vec::new(), ""),
-        bomb(
+        small("nothing", Vec::new(), ""),
+        small(
             "empty frames and nothing else",
-            plain_facts,
             frame(Claim::Content(0), &[]).repeat(1000),
             "",
         ),
-        bomb(
-            "directories nested deeply",
-            (NarHash::of(&deep), deep.len() as u64),
-            compress(&deep),
-            "nested",
-        ),
-        bomb(
-            "a string of the largest length",
-            (NarHash::of(&long_string), long_string.len() as u64),
-            compress(&long_string),
-            "",
-        ),
-        bomb(
-            "a file of the largest size",
-            (NarHash::of(&long_content), long_content.len() as u64),
-            compress(&long_content),
-            "",
-        ),
-        bomb(
+        packed("directories nested deeply", &deep, "nested"),
+        packed("a string of the largest length", &long_string, ""),
+        packed("a file of the largest size", &long_content, ""),
+        announced(
             "shorter than announced",
-            (plain_facts.0, plain_facts.1 + 8),
-            compress(&plain),
-            "",
+            (plain_hash, plain_size + 8),
+            packed_plain.clone(),
         ),
-        bomb(
+        announced(
             "longer than announced",
-            (plain_facts.0, plain_facts.1 - 8),
-            compress(&plain),
-            "",
+            (plain_hash, plain_size - 8),
+            packed_plain.clone(),
         ),
-        bomb(
-            "another content",
-            (some, plain_facts.1),
-            compress(&plain),
-            "",
-        ),
-        bomb(
+        announced("another content", (some, plain_size), packed_plain),
+        announced(
             "a million empty frames before another content",
-            (some, plain_facts.1),
+            (some, plain_size),
             empty_frames,
-            "",
         ),
     ]
 }
@@ -303,27 +266,16 @@ fn refusal_of_part(scene: &Scene, push: &str, nar_hash: &NarHash, body: &[u8]) -
         .to_owned()
 }
 
-/// What the server process has used at most since the last [`forget_peak`], in KiB.
-fn peak(scene: &Scene) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", scene.served.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.unwrap().parse().unwrap()
-}
-
-fn forget_peak(scene: &Scene) {
-    fs::write(format!("/proc/{}/clear_refs", scene.served.pid()), "5").unwrap();
-}
-
 /// Runs one, and sees to what it costs.
 fn defuse(scene: &Scene, name: &str, ignite: impl FnOnce() -> String, refusal: &str) {
-    forget_peak(scene);
-    let before = peak(scene);
+    // From here on the peak is a new one.
+    fs::write(format!("/proc/{}/clear_refs", scene.served.pid()), "5").unwrap();
+    let before = scene.served.peak();
     let refused = ignite();
     assert!(!refused.is_empty(), "{name} was taken");
     assert!(refused.contains(refusal), "{name}: {refused}");
     assert!(refused.len() < 1000, "{name}: {refused}");
-    let grown = peak(scene).saturating_sub(before);
+    let grown = scene.served.peak().saturating_sub(before);
     assert!(grown < GROWTH, "{name}: the server grew by {grown} KiB");
 }
 

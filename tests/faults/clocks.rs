@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fh_testkit::assert_contains;
 use fh_testkit::nix::Home;
 use fh_testkit::proxy::{Proxy, Seen, Verdict};
 use serde_json::json;
@@ -112,7 +113,7 @@ fn token(scene: &Scene, lifetime: u64) -> PathBuf {
     file
 }
 
-/// Paths to push.
+/// The top of new paths, which a push takes along.
 fn stock(scene: &mut Scene) -> Vec<String> {
     let new = scene.stock.add(&mut scene.random, &SIZES);
     vec![new.last().unwrap().clone()]
@@ -209,7 +210,7 @@ fn a_clock_that_jumps_days_in_mid_upload_costs_at_most_what_was_not_committed() 
             scene.acknowledge(FLAKE, &paths);
         } else {
             assert!(gone(&proxy), "{ended}");
-            assert!(ended.stderr.contains("Error: "), "{ended}");
+            assert_contains(&ended.stderr, &["Error: "]);
             scene.settle(FLAKE, &paths);
         }
         scene.check();

@@ -4,7 +4,6 @@
 
 #![allow(clippy::print_stdout, reason = "how long somebody waited is told")]
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -160,20 +159,12 @@ fn bad_credentials_of_one_address_lock_no_good_ones_out_also_after_a_restart() {
     bob.request("GET", "/api/v1/whoami", "", b"").expect(200);
 }
 
-/// What the server process has used at most, in KiB.
-fn peak(served: &Served) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", served.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.unwrap().parse().unwrap()
-}
-
 #[test]
 fn a_body_in_pieces_of_one_byte_costs_what_its_bytes_do() {
     const BYTES: usize = 2 << 20;
     let served = Served::start(&[]);
     let mallory = Somebody::new(&served, "mallory", MALLORY);
-    let before = peak(&served);
+    let before = served.peak();
     let path = "/api/v1/flakes/mallorys/app/pushes";
     let length = "Transfer-Encoding: chunked\r\nConnection: close";
     let mut request = mallory
@@ -188,7 +179,7 @@ fn a_body_in_pieces_of_one_byte_costs_what_its_bytes_do() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    let grown = peak(&served).saturating_sub(before);
+    let grown = served.peak().saturating_sub(before);
     println!("{BYTES} bytes one by one: the server grew by {grown} KiB");
     assert!(grown < 24 << 10, "the server grew by {grown} KiB");
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use fh_testkit::assert_contains;
+
 use crate::nix::process::{Running, run};
 use crate::scene::{SIZES, Scene};
 
@@ -103,7 +105,7 @@ fn kill_servers(times: usize) {
             went_on += 1;
         } else {
             let ended = ended.code(1);
-            assert!(ended.stderr.contains("\nError: "), "{ended}");
+            assert_contains(&ended.stderr, &["\nError: "]);
             scene.settle(flake, &paths);
         }
         scene.check_flake(flake, &paths);

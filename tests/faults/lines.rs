@@ -9,6 +9,7 @@ use fh_client::{Client, PushOptions};
 use fh_nix::StoreDir;
 use fh_testkit::nix::{ScratchStore, versions};
 use fh_testkit::proxy::{End, Fault, Line, Plan, Proxy};
+use fh_testkit::{assert_contains, assert_lacks};
 
 use crate::nix::built::in_store;
 use crate::nix::process::{Running, run};
@@ -62,8 +63,8 @@ fn push_over_bad_lines(times: usize) {
             succeeded += 1;
         } else {
             let ended = ended.code(1);
-            assert!(ended.stderr.contains("Error: "), "{ended}");
-            assert!(!ended.stderr.contains("panicked"), "{ended}");
+            assert_contains(&ended.stderr, &["Error: "]);
+            assert_lacks(&ended.stderr, &["panicked"]);
             scene.settle(FLAKE, &paths);
         }
         scene.check_flake(FLAKE, &paths);

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fh_nix::NarHash;
+use fh_testkit::assert_lacks;
 use fh_testkit::proxy::{Plan, Proxy};
 use fh_testkit::random::Random;
 use serde_json::json;
@@ -49,19 +50,7 @@ impl Load {
     fn new(length: Duration) -> Self {
         let served = Served::start(&["--collect-interval", "100ms"]);
         let pat = Somebody::new(&served, "pat", "127.0.0.2");
-        let reader = |name: &str| {
-            let admin = served.admin();
-            let user = json!({ "name": name });
-            admin.send("POST", "/api/v1/users", &user).expect(201);
-            let minted = json!({ "user": name, "permissions": ["pull"] });
-            let minted = admin.send("POST", "/api/v1/tokens", &minted).expect(201);
-            let token = minted.json()["token"].as_str().unwrap().to_owned();
-            Http {
-                token: Some(token),
-                ..admin
-            }
-        };
-        let (rita, sam) = (reader("rita"), reader("sam"));
+        let [rita, sam] = ["rita", "sam"].map(|name| served.admin().account(name, &["pull"]));
         let load = Self {
             pat,
             rita,
@@ -147,7 +136,7 @@ impl Load {
         })
     }
 
-    /// Good lines.
+    /// Pushes over good lines until the time is over: how long each took.
     fn pushes(&self) -> Waits {
         std::iter::from_fn(|| {
             let push = |contents: &[u8]| self.pat.push(FLAKE, contents);
@@ -270,7 +259,7 @@ fn everything_at_once(length: Duration) {
     });
     let mut served = load.served;
     let log = served.log();
-    assert!(!log.contains("panicked"), "{log}");
+    assert_lacks(&log, &["panicked"]);
     served.kill();
     served.check().ok();
 }

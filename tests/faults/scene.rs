@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
+use fh_testkit::assert_lacks;
 use fh_testkit::nix::{Nix, ScratchStore};
 use fh_testkit::random::Random;
 use serde_json::json;
@@ -202,7 +203,7 @@ impl Scene {
     #[track_caller]
     pub(crate) fn check_log(&self) {
         let log = self.served.log();
-        assert!(!log.contains("panicked"), "{log}");
+        assert_lacks(&log, &["panicked"]);
         let token = std::fs::read_to_string(self.served.admin_token()).unwrap();
         assert!(!log.contains(token.trim()), "the log shows a token");
     }

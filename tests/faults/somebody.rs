@@ -35,29 +35,14 @@ impl Somebody {
     /// With a flake that they may write to.
     pub(crate) fn new(served: &Served, name: &str, source: &'static str) -> Self {
         let admin = served.admin();
-        admin
-            .send("POST", "/api/v1/users", &json!({ "name": name }))
-            .expect(201);
-        admin
-            .send(
-                "POST",
-                "/api/v1/orgs",
-                &json!({ "name": format!("{name}s") }),
-            )
-            .expect(201);
+        let http = admin.account(name, &["pull", "push", "mint"]);
+        let org = json!({ "name": format!("{name}s") });
+        admin.send("POST", "/api/v1/orgs", &org).expect(201);
         let flake = json!({ "flake": format!("{name}s/app"), "visibility": "private" });
         admin.send("POST", "/api/v1/flakes", &flake).expect(201);
         let member = format!("/api/v1/orgs/{name}s/members/{name}");
-        admin
-            .send("PUT", &member, &json!({ "role": "owner" }))
-            .expect(200);
-        let minted = json!({ "user": name, "permissions": ["pull", "push", "mint"] });
-        let minted = admin.send("POST", "/api/v1/tokens", &minted).expect(201);
-        let token = minted.json()["token"].as_str().unwrap().to_owned();
-        let http = Http {
-            token: Some(token),
-            ..admin
-        };
+        let owner = json!({ "role": "owner" });
+        admin.send("PUT", &member, &owner).expect(200);
         Self { http, source }
     }
 

@@ -14,18 +14,14 @@ const FLAKES: [&str; 3] = ["acme/one", "acme/two", "other/three"];
 fn push_at_once(pushes: usize, flakes: &[&'static str]) {
     let mut scene = Scene::new(&FLAKES, &["--collect-interval", "100ms"]);
     let admin = scene.admin().clone();
-    admin
-        .send("POST", "/api/v1/users", &json!({ "name": "writer" }))
-        .expect(201);
+    let writer = admin.account("writer", &["pull", "push"]);
     admin.send(
         "PUT",
         "/api/v1/flakes/acme/one/grants/writer",
         &json!({ "role": "write" }),
     );
-    let body = json!({ "user": "writer", "permissions": ["pull", "push"] });
-    let minted = admin.send("POST", "/api/v1/tokens", &body).expect(201);
     let token = scene.person.token_file();
-    std::fs::write(&token, minted.json()["token"].as_str().unwrap()).unwrap();
+    std::fs::write(&token, writer.token.unwrap()).unwrap();
 
     // Groups that refer to each other, so that closures overlap in part.
     let tops: Vec<String> = (0..3)

@@ -49,7 +49,7 @@ impl Built {
         &self.closure.top
     }
 
-    /// All paths, sorted.
+    /// The paths of the closure in full, sorted.
     pub(crate) fn paths(&self) -> Vec<String> {
         let mut paths = self.closure.paths.clone();
         paths.sort_unstable();

@@ -1,13 +1,14 @@
 //! Plain HTTP to a server that is another process, one connection a request, so that nothing of a
 //! server that died is used again.
 
+use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// For each answer.
+/// How long the server may take for any answer.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// An answer, read to its end.
@@ -17,6 +18,12 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.text())
+    }
+}
+
 impl Answer {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -24,8 +31,7 @@ impl Answer {
 
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 
     /// It has this status.
@@ -49,12 +55,31 @@ impl Http {
         self.request("GET", path, "text/plain", b"").unwrap()
     }
 
-    /// Sends JSON.
+    /// A request with JSON as its body; it must be answered.
     #[track_caller]
     pub(crate) fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
         let body = body.to_string();
         self.request(method, path, "application/json", body.as_bytes())
             .unwrap()
+    }
+
+    /// As an administrator of the server: makes an account, which has a token with these permissions.
+    #[track_caller]
+    pub(crate) fn account(&self, name: &str, permissions: &[&str]) -> Self {
+        let user = json!({ "name": name });
+        self.send("POST", "/api/v1/users", &user).expect(201);
+        self.token(name, permissions)
+    }
+
+    /// As an administrator of the server: makes another token of an account.
+    #[track_caller]
+    pub(crate) fn token(&self, name: &str, permissions: &[&str]) -> Self {
+        let body = json!({ "user": name, "permissions": permissions });
+        let minted = self.send("POST", "/api/v1/tokens", &body).expect(201);
+        Self {
+            address: self.address,
+            token: minted.json()["token"].as_str().map(str::to_owned),
+        }
     }
 
     /// One request on a connection of its own. A server may answer before it has read all of the

@@ -29,7 +29,7 @@ pub(crate) type Hashed = HashSet<(NarHash, u64, std::time::SystemTime)>;
 
 /// Looks at a server that runs.
 pub(crate) struct Watcher {
-    /// Reads every flake.
+    /// The administrator, who reads every flake.
     pub(crate) admin: Http,
     /// Nobody, and somebody who was granted nothing.
     strangers: [Http; 2],
@@ -39,20 +39,15 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Makes the stranger too.
     pub(crate) fn new(admin: Http) -> Self {
-        admin
-            .send("POST", "/api/v1/users", &json!({ "name": "stranger" }))
-            .expect(201);
-        let body = json!({ "user": "stranger", "permissions": ["pull", "push"] });
-        let minted = admin.send("POST", "/api/v1/tokens", &body).expect(201);
-        let token = |token| Http {
-            token,
+        let nobody = Http {
+            token: None,
             ..admin.clone()
         };
-        let stranger = minted.json()["token"].as_str().unwrap().to_owned();
+        let stranger = admin.account("stranger", &["pull", "push"]);
         let discovery = admin.get("/.well-known/fh").expect(200).json();
         let keys = discovery["public_keys"].as_array().unwrap();
         Self {
-            strangers: [token(None), token(Some(stranger))],
+            strangers: [nobody, stranger],
             keys: keys
                 .iter()
                 .map(|key| key["public_key"].as_str().unwrap().parse().unwrap())
@@ -102,9 +97,7 @@ impl Watcher {
                 let answer = self.narinfo(flake, path);
                 if answer != nothing {
                     wrong.push(format!(
-                        "{flake}: {path} was not pushed, and is answered with {}: {}",
-                        answer.status,
-                        answer.text()
+                        "{flake}: {path} was not pushed, and is answered with {answer}"
                     ));
                 }
             }
@@ -114,9 +107,7 @@ impl Watcher {
                     let answer = stranger.get(&format!("{place}/{hash}.narinfo"));
                     if answer != nothing {
                         wrong.push(format!(
-                            "{flake}: a stranger asks for {path}, and gets {}: {}",
-                            answer.status,
-                            answer.text()
+                            "{flake}: a stranger asks for {path}, and gets {answer}"
                         ));
                     }
                 }
@@ -131,9 +122,7 @@ impl Watcher {
         let answer = self.narinfo(flake, path);
         if answer.status != 200 {
             return Some(format!(
-                "{flake}: {path} was acknowledged, and is answered with {}: {}",
-                answer.status,
-                answer.text()
+                "{flake}: {path} was acknowledged, and is answered with {answer}"
             ));
         }
         let directory = StoreDir::default();
@@ -153,8 +142,7 @@ impl Watcher {
         }
         let nar = self.admin.get(&format!("/cache/{flake}/{}", narinfo.url));
         if nar.status != 200 {
-            let (status, text) = (nar.status, nar.text());
-            return Some(format!("{flake}: the NAR of {path}: {status}: {text}"));
+            return Some(format!("{flake}: the NAR of {path}: {nar}"));
         }
         if narinfo
             .file_size
@@ -198,14 +186,14 @@ pub(crate) fn stored(data: &Path, hashed: &mut Hashed) -> Vec<String> {
                 "{name} should have {file_size} bytes, has {length}"
             ));
         }
-        if hashed.contains(&(nar_hash, metadata.len(), metadata.modified().unwrap())) {
+        let state = (nar_hash, metadata.len(), metadata.modified().unwrap());
+        if hashed.contains(&state) {
             continue;
         }
         let found = hash_and_size(&fs::read(path).unwrap());
         if found == Ok((nar_hash, nar_size)) {
-            hashed.insert((nar_hash, metadata.len(), metadata.modified().unwrap()));
-        }
-        if found != Ok((nar_hash, nar_size)) {
+            hashed.insert(state);
+        } else {
             wrong.push(format!("the file of the NAR {name} is {found:?}"));
         }
     }

@@ -73,7 +73,7 @@ impl Ended {
         self
     }
 
-    /// Stdout as JSON.
+    /// What stands on stdout, which must be JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::http::Http;
 use super::process::{Ended, run};
 
-/// For a start.
+/// How long a server may take until it listens.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The process, killed on drop.
@@ -47,35 +47,37 @@ impl Served {
 
     /// As [`Self::start`], with a home that is prepared.
     pub(crate) fn start_at(home: Home, data: PathBuf, options: &[&str]) -> Self {
-        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, address) = start(&home, &data, &options, "127.0.0.1:0", None);
-        Self {
-            options,
-            process,
-            draining: Vec::new(),
-            socket: None,
-            address,
-            home,
-            data,
-        }
+        Self::started(home, data, options, None)
     }
 
     /// As [`Self::start`], with a socket that stays open whatever becomes of the process, as systemd's do.
     pub(crate) fn start_activated(options: &[&str]) -> Self {
         let home = Home::new().unwrap();
         let data = home.path().join(".local/share/fh-server");
-        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (process, address) = start(&home, &data, &options, "", Some(&socket));
+        Self::started(home, data, options, Some(socket))
+    }
+
+    fn started(home: Home, data: PathBuf, options: &[&str], socket: Option<TcpListener>) -> Self {
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let (process, address) = start(&home, &data, &options, "127.0.0.1:0", socket.as_ref());
         Self {
             options,
             process,
             draining: Vec::new(),
-            socket: Some(socket),
+            socket,
             address,
             home,
             data,
         }
+    }
+
+    /// What the process has used at most, in KiB.
+    pub(crate) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.unwrap().parse().unwrap()
     }
 
     /// Tells it to stop, and starts another one at once in the same place.
@@ -129,7 +131,7 @@ impl Served {
         }
     }
 
-    /// Of the process.
+    /// The number of the process that serves now.
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }

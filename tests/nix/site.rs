@@ -8,7 +8,7 @@ use fh_testkit::nix::{Home, Nix, ScratchStore};
 use fh_testkit::server::{Builder, TestServer};
 
 use super::built::{Built, newest};
-use super::process::{Ended, Running, run};
+use super::process::{Ended, run};
 
 /// A server, whose administrator is logged in.
 pub(crate) struct Site {
@@ -25,16 +25,24 @@ impl Site {
         Self { server, admin }
     }
 
+    /// With the organisation acme and its private flake acme/app, which is empty.
+    pub(crate) fn acme(builder: Builder) -> Self {
+        let site = Self::start(builder);
+        site.organization("acme");
+        site.flake("acme/app", "private");
+        site
+    }
+
     pub(crate) fn url(&self) -> &str {
         self.server.url()
     }
 
-    /// Makes an organisation.
+    /// Makes an organisation, which the administrator owns.
     pub(crate) fn organization(&self, name: &str) {
         self.admin.fh(["org", "create", name]).ok();
     }
 
-    /// Makes a flake.
+    /// Makes a flake: `public`, `unlisted` or `private`.
     pub(crate) fn flake(&self, name: &str, visibility: &str) {
         self.admin
             .fh(["flake", "create", name, "--visibility", visibility])
@@ -136,7 +144,7 @@ impl Person {
         Self { home, nix }
     }
 
-    /// `fh login`.
+    /// `fh login`, in the scope of the user, with the token in a file.
     #[track_caller]
     pub(crate) fn log_in(&self, url: &str, token_file: &Path) {
         let login = ["login", "--scope", "user", "--server", url, "--token-file"].map(OsStr::new);
@@ -149,7 +157,7 @@ impl Person {
         self.home.path().join("token")
     }
 
-    /// The token itself.
+    /// The text of the token in that file.
     pub(crate) fn token(&self) -> String {
         let text = std::fs::read_to_string(self.token_file()).unwrap();
         text.trim().to_owned()
@@ -172,7 +180,7 @@ impl Person {
         command
     }
 
-    /// Runs `fh`.
+    /// Runs `fh` to its end in their home directory.
     #[track_caller]
     pub(crate) fn fh<I, A>(&self, arguments: I) -> Ended
     where
@@ -182,14 +190,10 @@ impl Person {
         run(self.fh_command(arguments))
     }
 
-    /// Starts `fh` and does not wait for it.
+    /// Runs a command line of `fh` as it is typed: words with blanks between them, and no quotes.
     #[track_caller]
-    pub(crate) fn start_fh<I, A>(&self, arguments: I) -> Running
-    where
-        I: IntoIterator<Item = A>,
-        A: AsRef<OsStr>,
-    {
-        Running::start(self.fh_command(arguments))
+    pub(crate) fn typed(&self, line: impl AsRef<str>) -> Ended {
+        self.fh(line.as_ref().split_whitespace())
     }
 
     /// Runs a tool of Nix, with nothing said about stores.

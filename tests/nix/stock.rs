@@ -21,7 +21,7 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
-    /// An empty one.
+    /// A store without any path.
     pub(crate) fn new() -> Self {
         let store = ScratchStore::new().unwrap();
         fs::create_dir_all(store.physical("/nix/store")).unwrap();
@@ -33,7 +33,7 @@ impl Stock {
         }
     }
 
-    /// What `--store` takes.
+    /// The store as `--store` of Nix and `fh` takes it.
     pub(crate) fn uri(&self) -> String {
         self.store.uri()
     }
@@ -43,7 +43,7 @@ impl Stock {
         self.store.physical(path)
     }
 
-    /// All paths.
+    /// The paths of the store in full.
     pub(crate) fn paths(&self) -> BTreeSet<String> {
         self.infos.keys().cloned().collect()
     }

@@ -99,45 +99,46 @@ fn differences(committed: &Files, generated: &Files) -> Vec<String> {
 
 fn generate(fh: &Path) -> Result<Files> {
     let scratch = tempfile::tempdir()?;
+    let print = |arguments: &[&str]| -> Result<Vec<u8>> {
+        let printed = run_fh(fh, scratch.path(), arguments)?;
+        ensure!(
+            !printed.is_empty(),
+            "`fh {}` printed nothing",
+            arguments.join(" ")
+        );
+        Ok(printed)
+    };
     let mut files = Files::new();
     for (shell, file) in COMPLETIONS {
-        let finished = process::finish(&mut hermetic(fh, scratch.path(), &["completion", shell]))?;
-        ensure!(
-            finished.status.success() && !finished.stdout.is_empty(),
-            "`fh completion {shell}` failed: {}",
-            finished.stderr.trim()
+        files.insert(
+            format!("completions/{file}"),
+            print(&["completion", shell])?,
         );
-        files.insert(format!("completions/{file}"), finished.stdout.into_bytes());
     }
     for (file, option) in PRINTED {
-        let finished = process::finish(&mut hermetic(fh, scratch.path(), &["serve", option]))?;
-        ensure!(
-            finished.status.success() && !finished.stdout.is_empty(),
-            "`fh serve {option}` failed: {}",
-            finished.stderr.trim()
-        );
-        files.insert((*file).to_owned(), finished.stdout.into_bytes());
+        files.insert((*file).to_owned(), print(&["serve", option])?);
     }
     let man = scratch.path().join("man");
     fs::create_dir(&man)?;
-    let target = man.to_string_lossy();
-    let finished = process::finish(&mut hermetic(fh, scratch.path(), &["man", &target]))?;
-    ensure!(
-        finished.status.success(),
-        "`fh man` failed: {}",
-        finished.stderr.trim()
-    );
+    run_fh(fh, scratch.path(), &["man", &man.to_string_lossy()])?;
     let pages = read(scratch.path())?;
     ensure!(!pages.is_empty(), "`fh man` wrote no pages");
     files.extend(pages);
     Ok(files)
 }
 
-/// Generated files must not depend on who generates them.
-fn hermetic(fh: &Path, home: &Path, arguments: &[&str]) -> Command {
+/// What `fh` prints, which must not depend on who generates the files.
+fn run_fh(fh: &Path, home: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
     let mut command = Command::new(fh);
     command.env_clear().env("HOME", home).args(arguments);
-    command
+    let finished = process::finish(&mut command)?;
+    ensure!(
+        finished.status.success(),
+        "`fh {}` failed: {}",
+        arguments.join(" "),
+        finished.stderr.trim()
+    );
+    Ok(finished.stdout.into_bytes())
 }
 
 /// The generated files below `base`, by their relative names.

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use data_encoding::BASE64;
 use serde_json::Value;
 
 /// An answer, as it came.
@@ -52,61 +53,47 @@ pub(crate) fn send(
 }
 
 fn parse(bytes: &[u8]) -> Option<Answer> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&bytes[..end]).ok()?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let (head, body) = split(bytes)?;
+    let (status, headers) = status_and_headers(head)?;
     Some(Answer {
         status,
-        headers: lines.map(str::to_owned).collect(),
-        body: bytes[end + 4..].to_vec(),
+        headers: headers.map(str::to_owned).collect(),
+        body: body.to_vec(),
     })
+}
+
+/// The head of an answer and what has come of its body, once all of the head is there.
+pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    Some((&bytes[..end], &bytes[end + 4..]))
+}
+
+/// The status of an answer and the length that it announces, from its head.
+pub(crate) fn status_and_length(head: &[u8]) -> Option<(u16, u64)> {
+    let (status, mut headers) = status_and_headers(head)?;
+    let length = headers.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let named = name.eq_ignore_ascii_case("content-length");
+        named.then(|| value.trim().parse().ok()).flatten()
+    })?;
+    Some((status, length))
+}
+
+fn status_and_headers(head: &[u8]) -> Option<(u16, impl Iterator<Item = &str>)> {
+    let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    Some((status, lines))
 }
 
 /// The value of `Authorization` for a token, as Nix sends it: Basic, with the token as password.
 pub(crate) fn basic(token: &str) -> String {
-    format!("Basic {}", base64(&format!("fh:{token}")))
-}
-
-/// Base64 with padding, RFC 4648 section 4.
-fn base64(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let mut word = [0; 4];
-        word[1..=three.len()].copy_from_slice(three);
-        let word = u32::from_be_bytes(word);
-        for place in 0..4 {
-            let digit = (word >> (18 - 6 * place)) as usize % 64;
-            encoded.push(if place <= three.len() {
-                char::from(DIGITS[digit])
-            } else {
-                '='
-            });
-        }
-    }
-    encoded
+    let credentials = format!("fh:{token}");
+    format!("Basic {}", BASE64.encode(credentials.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// From RFC 4648, section 10.
-    #[test]
-    fn base64_is_padded() {
-        for (text, encoded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(text), encoded);
-        }
-    }
 
     #[test]
     fn an_answer_is_taken_apart_at_the_first_empty_line() {
@@ -116,5 +103,8 @@ mod tests {
         assert_eq!(answer.headers, ["a: b", "c: d"]);
         assert_eq!(answer.body, b"no\r\n\r\nthing");
         assert_eq!(parse(b"HTTP/1.1 200 OK\r\n"), None);
+        let announced = status_and_length(b"HTTP/1.1 404 Not Found\r\ncontent-LENGTH: 3");
+        assert_eq!(announced, Some((404, 3)));
+        assert_eq!(status_and_length(b"HTTP/1.1 200 OK"), None);
     }
 }

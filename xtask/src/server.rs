@@ -11,7 +11,7 @@ use fh_testkit::nix::{Home, Nix};
 use crate::process::{Running, free_port};
 use crate::{http, interrupt};
 
-/// A running server.
+/// A running `fh serve`, stopped when it is dropped.
 pub(crate) struct Server {
     process: Running,
     port: u16,

@@ -5,6 +5,7 @@
 //! - [`identity`]: identity providers that others have written.
 //! - [`proxy`]: a TCP proxy that counts, delays, throttles, stalls, cuts and refuses.
 //! - [`schemathesis`]: what asks a server all that its OpenAPI document allows, and more.
+//! - [`assert_contains`], [`assert_lacks`]: what stands in a text, and what does not; [`rows`]: tables of tests.
 //! - [`random`]: random choices that can be made again.
 //! - `server` (feature of that name): real fh servers in this process.
 //! - `attic` (same feature): a model of atticd and of FlakeHub's cache.
@@ -26,8 +27,10 @@ pub mod schemathesis;
 #[cfg(feature = "server")]
 pub mod server;
 mod skipped;
+mod text;
 mod workspace;
 
 pub use programs::{find_program, write_program};
 pub use skipped::{SKIPPED_FILE_VARIABLE, skipped};
+pub use text::{assert_contains, assert_lacks, rows};
 pub use workspace::{target, workspace};

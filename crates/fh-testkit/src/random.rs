@@ -56,7 +56,7 @@ impl Random {
         derived
     }
 
-    /// Any number.
+    /// A number of 64 bits, each as likely as any other.
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
@@ -93,7 +93,7 @@ impl Random {
         &among[index]
     }
 
-    /// Random bytes.
+    /// So many random bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(count + 8);
         while bytes.len() < count {

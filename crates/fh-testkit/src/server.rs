@@ -29,7 +29,7 @@ use std::sync::mpsc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use fh_server::{BoundAddress, RunningServer, Server};
-use fh_settings::{ListenAddress, OrganizationCreation, Settings, TlsFiles};
+use fh_settings::{ListenAddress, OrganizationCreation, Settings};
 pub use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -165,7 +165,7 @@ impl TestServer {
         &self.settings
     }
 
-    /// The data directory.
+    /// Where the server keeps its database, keys and objects.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.settings.data_dir
@@ -239,16 +239,6 @@ impl TestServer {
             .to_owned();
         self.running = Some(running);
         Ok(())
-    }
-
-    /// Replaces certificate and key by others of the same authority. The server takes them within
-    /// seconds, or when it is told to.
-    ///
-    /// # Errors
-    /// When the server has no TLS, or the files cannot be written.
-    pub fn renew_certificate(&self) -> Result<TlsFiles> {
-        let authority = self.authority().context("this test server has no TLS")?;
-        authority.issue_into(self.scratch.path())
     }
 
     /// Sends a request and reads the answer. `path` begins with a slash.

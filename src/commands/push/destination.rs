@@ -80,10 +80,10 @@ impl Manner {
         } else {
             LeaveOut::Named {
                 known: push.skip_signed_by.clone(),
-                always: if given.is_empty() {
-                    Vec::new()
-                } else {
-                    push.skip_signed_by.clone()
+                // Nobody has asked for the default.
+                always: match given.is_empty() {
+                    true => Vec::new(),
+                    false => push.skip_signed_by.clone(),
                 },
             }
         };
@@ -210,10 +210,7 @@ impl Destination {
         remark: impl Fn(&str),
     ) -> Result<Opened, CommandError> {
         match self {
-            Self::Fh { client, flake } => Ok(Opened::Fh {
-                client: Box::new(client),
-                flake,
-            }),
+            Self::Fh { client, flake } => Ok(Opened::fh(client, flake)),
             Self::Attic { client, cache } => open_cache(&client, &cache, &**observer, remark).await,
             Self::FlakeHub { api, cache, flake } => {
                 let listen = telling(observer);
@@ -235,10 +232,7 @@ impl Destination {
                 })?;
                 flake_or_cache(protocol, &server, &target)?;
                 match target {
-                    PushTarget::Flake(flake) => Ok(Opened::Fh {
-                        client: Box::new(client),
-                        flake,
-                    }),
+                    PushTarget::Flake(flake) => Ok(Opened::fh(client, flake)),
                     PushTarget::Cache(cache) => {
                         open_cache(&client, &cache, &**observer, remark).await
                     }
@@ -249,6 +243,11 @@ impl Destination {
 }
 
 impl Opened {
+    fn fh(client: Client, flake: FlakeName) -> Self {
+        let client = Box::new(client);
+        Self::Fh { client, flake }
+    }
+
     /// Pushes a closure of the store of this Nix.
     pub(super) async fn push(
         &self,

@@ -63,7 +63,7 @@ struct State {
     worked: Option<Instant>,
     /// What is waited for before anything is sent, and since when.
     waiting: Option<(String, Instant)>,
-    /// Uncompressed bytes sent.
+    /// Bytes of NARs sent, as they are before compression.
     sent: u64,
     paths: u64,
     /// When the last line was printed, or the text beside the bar was changed.
@@ -157,11 +157,6 @@ impl Progress {
     /// How often a request was tried again.
     pub(super) fn retries(&self) -> u64 {
         self.state().retries
-    }
-
-    /// A line of a nix that builds.
-    pub(super) fn nix(&self, line: &str) {
-        self.line(line);
     }
 
     /// The bar goes; what follows is printed below.

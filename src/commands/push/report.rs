@@ -18,12 +18,9 @@ use crate::output::{column, human, number};
 /// The one object of `--json`. Sizes in bytes.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flake: Option<&'a FlakeName>,
-    /// On an attic server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cache: Option<&'a str>,
-    /// The flake or the cache.
+    #[serde(flatten)]
+    key: TargetKey<'a>,
+    /// The same in a sentence.
     #[serde(skip)]
     target: &'a PushTarget,
     /// Whether all becomes visible at once, or nothing.
@@ -50,7 +47,7 @@ struct Summary<'a> {
     nar_size: u64,
     /// Uncompressed bytes that were to be sent.
     to_upload_nar_size: u64,
-    /// Uncompressed bytes sent.
+    /// Bytes of NARs sent, as they are before compression.
     uploaded_nar_size: u64,
     /// Bytes that went over the line.
     sent: u64,
@@ -67,6 +64,24 @@ struct Summary<'a> {
     /// What would be sent, after a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     would_send: Vec<Planned>,
+}
+
+/// What was pushed to, under a key that says which of both it is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TargetKey<'a> {
+    Flake(&'a FlakeName),
+    /// On an attic server.
+    Cache(&'a str),
+}
+
+impl<'a> From<&'a PushTarget> for TargetKey<'a> {
+    fn from(target: &'a PushTarget) -> Self {
+        match target {
+            PushTarget::Flake(flake) => Self::Flake(flake),
+            PushTarget::Cache(cache) => Self::Cache(cache.as_str()),
+        }
+    }
 }
 
 /// Build logs. That one is missing makes no push incomplete.
@@ -136,14 +151,7 @@ pub(super) fn print(
     let full = |path: &StorePath| store_dir.display(path);
     let planned = &report.planned;
     let summary = Summary {
-        flake: match target {
-            PushTarget::Flake(flake) => Some(flake),
-            PushTarget::Cache(_) => None,
-        },
-        cache: match target {
-            PushTarget::Flake(_) => None,
-            PushTarget::Cache(cache) => Some(cache.as_str()),
-        },
+        key: target.into(),
         target,
         atomic,
         dry_run: report.dry_run,
@@ -208,13 +216,17 @@ pub(super) fn print(
             })
             .collect(),
     };
-    if context.output.is_json() {
+    let is_json = context.output.is_json();
+    if is_json {
         context.output.json(&summary)?;
     }
     if !summary.complete {
         return Err(failure(&summary, report.stopped.take()));
     }
-    if report.dry_run && !context.output.is_json() {
+    if is_json {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if report.dry_run {
         let columns = [
             number("nar_size", "SIZE", |path: &Planned| {
                 path.nar_size.to_string()
@@ -224,33 +236,38 @@ pub(super) fn print(
         ];
         context.output.list(&columns, &summary.would_send)?;
     }
-    if !context.output.is_json() {
-        context.output.remark(&sentence(&summary, &report));
-        if let Some(warning) = lost_logs(&summary.logs.failed) {
-            context.output.warning(&warning);
-        }
-        let unknown = &report.unknown_realisations;
-        if let Some(warning) = lost_realisations(unknown, store_dir) {
-            context.output.warning(&warning);
-        }
+    context.output.remark(&sentence(&summary, &report));
+    let lost = lost_realisations(&report.unknown_realisations, store_dir);
+    for warning in lost_logs(&summary.logs.failed).into_iter().chain(lost) {
+        context.output.warning(&warning);
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What to say of build logs that did not go along.
 fn lost_logs(failed: &[FailedLog]) -> Option<String> {
-    const SHOWN: usize = 5;
-    if failed.is_empty() {
-        return None;
-    }
     let logs = human::count(failed.len() as u64, "build log");
     let verb = if failed.len() == 1 { "was" } else { "were" };
-    let mut text = format!("{logs} {verb} not sent; the paths are complete without them");
-    for FailedLog { derivation, reason } in failed.iter().take(SHOWN) {
-        text.push_str(&format!("\n{derivation}: {reason}"));
+    let text = format!("{logs} {verb} not sent; the paths are complete without them");
+    let lines = failed.iter();
+    let lines = lines.map(|log| format!("{}: {}", log.derivation, log.reason));
+    with_first(text, lines)
+}
+
+/// A sentence about several things, with the first of these below it; none where there are none.
+fn with_first(
+    mut text: String,
+    mut lines: impl ExactSizeIterator<Item = String>,
+) -> Option<String> {
+    const SHOWN: usize = 5;
+    if lines.len() == 0 {
+        return None;
     }
-    if failed.len() > SHOWN {
-        text.push_str(&format!("\nand {} more", failed.len() - SHOWN));
+    for line in lines.by_ref().take(SHOWN) {
+        text.push_str(&format!("\n{line}"));
+    }
+    if lines.len() > 0 {
+        text.push_str(&format!("\nand {} more", lines.len()));
     }
     Some(text)
 }
@@ -260,21 +277,13 @@ pub(super) fn lost_realisations(
     unknown: &BTreeMap<StorePath, String>,
     store_dir: &StoreDir,
 ) -> Option<String> {
-    const SHOWN: usize = 5;
-    if unknown.is_empty() {
-        return None;
-    }
     let paths = human::count(unknown.len() as u64, "content-addressed path");
-    let mut text = format!(
+    let text = format!(
         "Nix does not say from which derivations {paths} came, so machines that evaluate these derivations build them again"
     );
-    for (path, reason) in unknown.iter().take(SHOWN) {
-        text.push_str(&format!("\n{}: {reason}", store_dir.display(path)));
-    }
-    if unknown.len() > SHOWN {
-        text.push_str(&format!("\nand {} more", unknown.len() - SHOWN));
-    }
-    Some(text)
+    let lines = unknown.iter();
+    let lines = lines.map(|(path, reason)| format!("{}: {reason}", store_dir.display(path)));
+    with_first(text, lines)
 }
 
 fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
@@ -382,7 +391,7 @@ fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandE
             }
         }
     }
-    let error = match stopped {
+    let mut error = match stopped {
         None => CommandError::failed(message),
         Some(error) if !summary.atomic => attic_error(error).context(message),
         Some(error) => CommandError::from(error).context(message),
@@ -391,7 +400,6 @@ fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandE
         let mut failed = summary.failed.iter();
         failed.any(|failed| failed.kind == kind_word(kind))
     };
-    let mut error = error;
     if any(FailureKind::Corrupted) {
         error = error.hint(
             "What is on the disk is not what Nix built: `nix-store --repair-path PATH` fetches it again.",

@@ -39,57 +39,35 @@ pub(super) enum CheckLevel {
 }
 
 /// What was typed after `fh serve`.
-#[derive(Debug)]
+#[derive(Debug, Args)]
+#[command(about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
 pub(crate) struct ServeArguments {
-    /// A TOML file.
+    /// A TOML file with any of these options [env: FH_SERVE_CONFIG]
+    #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Only check, and how much.
+
+    /// Check the settings and the stored data, and exit (with --json, one object); also works next to a running server
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "contents")]
     pub(super) check: Option<CheckLevel>,
-    /// Only print a commented file.
+
+    /// Print a configuration file with every option explained, and exit
+    #[arg(long, conflicts_with = "check")]
     pub(super) print_example: bool,
-    /// Only print the OpenAPI document.
+
+    /// Print the OpenAPI document of the HTTP API, and exit
+    #[arg(long, conflicts_with_all = ["check", "print_example"])]
     pub(super) print_openapi: bool,
-    /// The options of the table.
-    pub(super) given: Vec<Given>,
+
+    #[command(flatten)]
+    pub(super) flags: Flags,
 }
 
-impl Args for ServeArguments {
+/// The options of the server's table, as far as they were typed.
+#[derive(Debug)]
+pub(crate) struct Flags(pub(super) Vec<Given>);
+
+impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        let command = command
-            .about(ABOUT)
-            .long_about(LONG_ABOUT)
-            .after_help(EXAMPLES)
-            .arg(
-                Arg::new("config")
-                    .long("config")
-                    .value_name("FILE")
-                    .value_parser(clap::value_parser!(PathBuf))
-                    .help("A TOML file with any of these options [env: FH_SERVE_CONFIG]"),
-            )
-            .arg(
-                Arg::new("check")
-                    .long("check")
-                    .value_name("WHAT")
-                    .num_args(0..=1)
-                    .require_equals(true)
-                    .default_missing_value("contents")
-                    .value_parser(clap::builder::EnumValueParser::<CheckLevel>::new())
-                    .help("Check the settings and the stored data, and exit (with --json, one object); also works next to a running server"),
-            )
-            .arg(
-                Arg::new("print-example")
-                    .long("print-example")
-                    .action(ArgAction::SetTrue)
-                    .conflicts_with("check")
-                    .help("Print a configuration file with every option explained, and exit"),
-            )
-            .arg(
-                Arg::new("print-openapi")
-                    .long("print-openapi")
-                    .action(ArgAction::SetTrue)
-                    .conflicts_with_all(["check", "print-example"])
-                    .help("Print the OpenAPI document of the HTTP API, and exit"),
-            );
         command.args(OPTIONS.iter().map(argument))
     }
 
@@ -98,7 +76,7 @@ impl Args for ServeArguments {
     }
 }
 
-impl FromArgMatches for ServeArguments {
+impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = OPTIONS.iter().filter_map(|option| {
             let texts: Vec<String> = matches.get_many(option.key)?.cloned().collect();
@@ -108,13 +86,7 @@ impl FromArgMatches for ServeArguments {
                 origin: Origin::Flag,
             })
         });
-        Ok(Self {
-            config: matches.get_one("config").cloned(),
-            check: matches.get_one("check").copied(),
-            print_example: matches.get_flag("print-example"),
-            print_openapi: matches.get_flag("print-openapi"),
-            given: given.collect(),
-        })
+        Ok(Self(given.collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -74,18 +74,16 @@ pub(super) fn run(
         CheckLevel::Files => (Some(Depth::Files), "files"),
         CheckLevel::Contents => (Some(Depth::Contents), "contents"),
     };
-    let data = match depth {
-        None => None,
-        Some(depth) => {
-            let mut progress = Progress::new(context);
-            let found = check::check_data(&data_dir, depth, &mut |now| progress.show(now));
-            progress.finish();
-            found.map_err(|error| {
-                CommandError::new(Status::Failed, error)
-                    .context(format!("cannot check {}", data_dir.display()))
-            })?
-        }
+    let look = |depth| {
+        let mut progress = Progress::new(context);
+        let found = check::check_data(&data_dir, depth, &mut |now| progress.show(now));
+        progress.finish();
+        found.map_err(|error| {
+            CommandError::new(Status::Failed, error)
+                .context(format!("cannot check {}", data_dir.display()))
+        })
     };
+    let data = depth.map(look).transpose()?.flatten();
     if json {
         let ok = report.errors.is_empty() && data.as_ref().is_none_or(DataReport::is_sound);
         let settings = report.resolved.given.iter().map(|given| {
@@ -189,16 +187,13 @@ fn damage(data: &DataReport) -> Option<CommandError> {
         ));
     }
     (data.damaged_count > 0).then(|| {
-        let what = plural(data.damaged_count, "stored NAR is", "stored NARs are");
-        CommandError::failed(format!("{what} damaged")).hint(
+        let nars = human::count(data.damaged_count, "stored NAR");
+        let verb = if data.damaged_count == 1 { "is" } else { "are" };
+        CommandError::failed(format!("{nars} {verb} damaged")).hint(
             "The server answers as if it did not have them. Push the paths again, or restore the files from a \
              backup and check again.",
         )
     })
-}
-
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// How far the check is: a bar on a terminal, else a line now and then.

@@ -65,11 +65,8 @@ pub(super) fn inherited_sockets() -> Result<Vec<InheritedSocket>, CommandError> 
             continue;
         }
         let listener = handed_over.take_unix_listener(index).map_err(|error| {
-            CommandError::new(
-                Status::Failed,
-                anyhow::Error::new(error).context(
-                    "a socket that the service manager handed over is neither TCP nor a Unix stream",
-                ),
+            CommandError::new(Status::Failed, error).context(
+                "a socket that the service manager handed over is neither TCP nor a Unix stream",
             )
         })?;
         sockets.extend(listener.map(InheritedSocket::Unix));

@@ -1,4 +1,4 @@
-//! `fh token create`.
+//! `fh token create`: a token with chosen limits, printed once, in a file, or stored as the login.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `fh token inspect`.
+//! `fh token inspect`: a token's claims, and what its own server says of it.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `fh token renew`.
+//! `fh token renew`: the stored login gets a token that lasts longer, wherever its token stands.
 
 use clap::Args;
 use fh_api::TokenInfo;

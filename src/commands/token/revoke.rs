@@ -1,4 +1,4 @@
-//! `fh token revoke`.
+//! `fh token revoke`: tokens end, with all that came of them; what that is, is shown before.
 
 use clap::Args;
 use fh_api::{ErrorCode, RevokedToken, TokenRevocation};

@@ -1,4 +1,4 @@
-//! `fh token rotate`.
+//! `fh token rotate`: a new token in place of another one, and what came of that one and stays valid.
 
 use std::path::PathBuf;
 

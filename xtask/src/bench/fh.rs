@@ -46,16 +46,8 @@ impl<'a> Installation<'a> {
     /// Logs in to the server under another address: what is pushed from then on goes there.
     pub(super) fn login(&self, url: &str) -> Result<()> {
         let token = self.server.admin_token()?;
-        let token = token.to_string_lossy();
-        self.succeed(&[
-            "login",
-            "--scope",
-            "user",
-            "--server",
-            url,
-            "--token-file",
-            &token,
-        ])
+        let login = ["login", "--scope", "user", "--server", url];
+        self.succeed(&[&login[..], &["--token-file", &token.to_string_lossy()]].concat())
     }
 
     fn succeed(&self, arguments: &[&str]) -> Result<()> {

@@ -4,17 +4,16 @@
 
 use anyhow::Result;
 
-use super::former_rows::{PEER, RUNS, Spent, rows};
+use super::former_rows::{PEER, RUNS, Spent, compare};
 use super::report::{Row, Section};
-use super::rounds::{Side, in_turns};
+use super::rounds::Side;
 use super::setting::Setting;
-use super::transfer::{self, Transfer};
-use super::{access, read};
+use super::{access, read, transfer};
 
 /// Compares pushes, reads and narinfos of both versions.
 pub(super) fn run(setting: &Setting) -> Result<Section> {
     let runs = setting.runs(RUNS);
-    let mut rows = push(setting, runs)?;
+    let mut rows = push(setting)?;
     rows.extend(read::against_former(setting)?);
     rows.extend(access::against_former(setting)?);
     Ok(Section {
@@ -28,7 +27,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
 }
 
 /// Cold pushes of a large closure, and of many small paths.
-fn push(setting: &Setting, runs: usize) -> Result<Vec<Row>> {
+fn push(setting: &Setting) -> Result<Vec<Row>> {
     let mut all = Vec::new();
     for (keys, what, closure) in [
         (
@@ -44,19 +43,15 @@ fn push(setting: &Setting, runs: usize) -> Result<Vec<Row>> {
     ] {
         let side = |name: &str, fh| {
             Side::new(format!("{name}, {what}"), move |directory| {
-                transfer::push(setting, fh, closure, directory, None).map(|push| spent(&push))
+                let push = transfer::push(setting, fh, closure, directory, None)?;
+                Ok(Spent {
+                    time: push.wall,
+                    cpu: push.cpu(),
+                })
             })
         };
         let sides = [side("fh", setting.fh()), side(PEER, setting.former()?)];
-        let samples = in_turns(setting, runs, sides, Spent::text)?;
-        all.extend(rows(keys, what, samples));
+        all.extend(compare(setting, keys, what, sides)?);
     }
     Ok(all)
-}
-
-fn spent(push: &Transfer) -> Spent {
-    Spent {
-        time: push.wall,
-        cpu: (push.client.cpu + push.server.cpu).as_secs_f64(),
-    }
 }

@@ -1,6 +1,10 @@
 //! What two versions of fh took for the same, as rows.
 
-use super::report::{Peer, Row, Target, Unit};
+use anyhow::Result;
+
+use super::report::{Row, Target, Unit};
+use super::rounds::{Side, in_turns};
+use super::setting::Setting;
 
 /// The peer's name in tables.
 pub(super) const PEER: &str = "former";
@@ -22,34 +26,29 @@ pub(super) struct Spent {
 
 impl Spent {
     /// One line for the progress.
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         let of = |seconds| Unit::Seconds.text(seconds);
         format!("{}, {} of CPU time", of(self.time), of(self.cpu))
     }
 }
 
-/// The time and the CPU time of something, by this `fh` and by the former one.
-pub(super) fn rows(
+/// The time and the CPU time of something, as this `fh` and the former one take turns at it.
+pub(super) fn compare(
+    setting: &Setting,
     keys: [&'static str; 2],
     what: &str,
-    [ours, former]: [Vec<Spent>; 2],
-) -> [Row; 2] {
-    let time: fn(&Spent) -> f64 = |spent| spent.time;
-    let cpu: fn(&Spent) -> f64 = |spent| spent.cpu;
-    let [time_key, cpu_key] = keys;
-    [
-        (time_key, what.to_owned(), time, TIME),
-        (cpu_key, format!("{what}, CPU time"), cpu, CPU),
-    ]
-    .map(|(key, what, value, target)| Row {
-        key,
-        what,
-        unit: Unit::Seconds,
-        fh: ours.iter().map(value).collect(),
-        peer: Some(Peer {
-            name: PEER.to_owned(),
-            samples: former.iter().map(value).collect(),
-        }),
-        target: Some(target),
-    })
+    sides: [Side<'_, Spent>; 2],
+) -> Result<[Row; 2]> {
+    let [ours, former] = in_turns(setting, setting.runs(RUNS), sides, Spent::text)?;
+    let row = |key, what: String, value: fn(&Spent) -> f64, target| {
+        let values = |samples: &[Spent]| samples.iter().map(value).collect();
+        Row::new(key, what, Unit::Seconds, values(&ours))
+            .against(PEER, values(&former))
+            .promised(target)
+    };
+    let [time, cpu] = keys;
+    Ok([
+        row(time, what.to_owned(), |spent| spent.time, TIME),
+        row(cpu, format!("{what}, CPU time"), |spent| spent.cpu, CPU),
+    ])
 }

@@ -13,7 +13,7 @@ use crate::say;
 pub(super) struct Machine {
     cores: usize,
     processor: String,
-    /// Memory in bytes.
+    /// Bytes of memory that the machine has.
     memory: u64,
     kernel: String,
     /// Of the file system that the servers store on.

@@ -51,14 +51,9 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             ("server", transfer.server.peak_memory, 200.0),
         ];
         for (key, (side, peak, most)) in keys.into_iter().zip(sides) {
-            rows.push(Row {
-                key,
-                what: format!("peak memory of the {side}, {what}"),
-                unit: Unit::Bytes,
-                fh: vec![peak as f64],
-                peer: None,
-                target: Some(Target::AtMost(most * MIB)),
-            });
+            let what = format!("peak memory of the {side}, {what}");
+            let row = Row::new(key, what, Unit::Bytes, vec![peak as f64]);
+            rows.push(row.promised(Target::AtMost(most * MIB)));
         }
     }
     Ok(Section {

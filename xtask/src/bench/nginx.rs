@@ -49,7 +49,7 @@ impl Program {
         }
     }
 
-    /// Such as `nginx/1.22.1`.
+    /// What it says of itself, such as `nginx/1.22.1`.
     pub(super) fn version(&self) -> Result<String> {
         let finished = finish(self.command().arg("-v"))?;
         let text = finished.stderr.trim();

@@ -8,27 +8,6 @@ use super::machine::Machine;
 use super::statistics::{median, ratios};
 use crate::say;
 
-/// A row with a peer.
-pub(super) fn row(
-    key: &'static str,
-    what: &str,
-    unit: Unit,
-    target: Option<Target>,
-    (ours, name, peer): (Vec<f64>, &str, Vec<f64>),
-) -> Row {
-    Row {
-        key,
-        what: what.to_owned(),
-        unit,
-        fh: ours,
-        peer: Some(Peer {
-            name: name.to_owned(),
-            samples: peer,
-        }),
-        target,
-    }
-}
-
 #[cfg(test)]
 mod tests;
 
@@ -102,6 +81,36 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Ours alone, without a target.
+    pub(super) fn new(
+        key: &'static str,
+        what: impl Into<String>,
+        unit: Unit,
+        ours: Vec<f64>,
+    ) -> Self {
+        Self {
+            key,
+            what: what.into(),
+            unit,
+            fh: ours,
+            peer: None,
+            target: None,
+        }
+    }
+
+    /// Compared to somebody, whom tables call so.
+    pub(super) fn against(mut self, name: &str, samples: Vec<f64>) -> Self {
+        let name = name.to_owned();
+        self.peer = Some(Peer { name, samples });
+        self
+    }
+
+    /// With what was promised.
+    pub(super) fn promised(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
     fn ratio(&self) -> Option<f64> {
         let peer = self.peer.as_ref()?;
         Some(median(&self.fh) / median(&peer.samples))

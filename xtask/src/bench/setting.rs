@@ -47,7 +47,7 @@ impl Setting {
         })
     }
 
-    /// The newest Nix.
+    /// The newest version of Nix that is here.
     pub(super) fn nix(&self) -> &Nix {
         // `new` has seen that there is one.
         self.provisioned

@@ -51,46 +51,19 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             setting.nginx.version()?,
         ),
         rows: vec![
-            row(
-                "small.wall",
-                "small paths, loopback",
-                Unit::Seconds,
-                Some(Target::RatioAtMost(0.5)),
-                near,
-                |transfer| transfer.wall,
-            ),
-            row(
-                "small.cpu",
-                "CPU time of client and server",
-                Unit::Seconds,
-                None,
-                near,
-                |transfer| (transfer.client.cpu + transfer.server.cpu).as_secs_f64(),
-            ),
-            row(
-                "small.delayed_wall",
-                "small paths, 50 ms round trip",
-                Unit::Seconds,
-                None,
-                far,
-                |transfer| transfer.wall,
-            ),
-            row(
-                "small.round_trips",
-                "round trips, all connections",
-                Unit::Count,
-                Some(Target::AtMost(15.0)),
-                far,
-                |transfer| transfer.counts.round_trips() as f64,
-            ),
-            row(
-                "small.connections",
-                "of which set up a connection",
-                Unit::Count,
-                None,
-                far,
-                |transfer| transfer.counts.connections as f64,
-            ),
+            row("small.wall", "small paths, loopback", Unit::Seconds, near, |push| push.wall)
+                .promised(Target::RatioAtMost(0.5)),
+            row("small.cpu", "CPU time of client and server", Unit::Seconds, near, Transfer::cpu),
+            row("small.delayed_wall", "small paths, 50 ms round trip", Unit::Seconds, far, |push| {
+                push.wall
+            }),
+            row("small.round_trips", "round trips, all connections", Unit::Count, far, |push| {
+                push.counts.round_trips() as f64
+            })
+            .promised(Target::AtMost(15.0)),
+            row("small.connections", "of which set up a connection", Unit::Count, far, |push| {
+                push.counts.connections as f64
+            }),
         ],
         notes: vec![
             "the long line is a TCP proxy that holds each byte for 25 ms, any number of them at the \

@@ -6,7 +6,7 @@ use anyhow::Result;
 use fh_testkit::nix::Home;
 
 use super::measure;
-use super::report::{Peer, Row, Section, Target, Unit};
+use super::report::{Row, Section, Target, Unit};
 use super::rounds::{Side, in_turns};
 use super::setting::Setting;
 use super::statistics::median;
@@ -70,17 +70,13 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
         ),
     ] {
         for (key, (kind, value)) in keys.into_iter().zip(KINDS) {
-            rows.push(Row {
-                key,
-                what: format!("{name}, {kind}"),
-                unit: Unit::Seconds,
-                fh: samples.iter().map(value).collect(),
-                peer: Some(Peer {
-                    name: "nix --version".to_owned(),
-                    samples: peer.iter().map(value).collect(),
-                }),
-                target: Some(Target::AtMost(TARGET)),
-            });
+            let values = |samples: &[Start]| samples.iter().map(value).collect();
+            let what = format!("{name}, {kind}");
+            rows.push(
+                Row::new(key, what, Unit::Seconds, values(samples))
+                    .against("nix --version", values(&peer))
+                    .promised(Target::AtMost(TARGET)),
+            );
         }
     }
     Ok(Section {
@@ -96,9 +92,9 @@ fn sample(command: impl Fn() -> Command) -> Result<Start> {
     let walls = (0..REPEAT)
         .map(|_| Ok(measure::wall_of(&mut command())?.as_secs_f64()))
         .collect::<Result<Vec<_>>>()?;
-    let cpu = measure::cpu_of_children()?.saturating_sub(before);
+    let cpu = measure::cpu_of_children()? - before;
     Ok(Start {
         wall: median(&walls),
-        cpu: (cpu / REPEAT).as_secs_f64(),
+        cpu: cpu / f64::from(REPEAT),
     })
 }

@@ -10,12 +10,12 @@ use fh_testkit::proxy::{Counts, Plan, Proxy};
 use super::fh::Installation;
 use super::measure::{self, Cost};
 use super::nginx::Nginx;
-use super::report::{Peer, Row, Target, Unit};
+use super::report::{Row, Unit};
 use super::scratch::bytes_below;
 use super::setting::{Setting, ensure_complete};
 
 /// The peer's name in tables.
-pub(super) const PEER: &str = "nix copy";
+const PEER: &str = "nix copy";
 
 /// One push of one side.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,11 @@ impl Transfer {
     pub(super) fn text(&self) -> String {
         Unit::Seconds.text(self.wall)
     }
+
+    /// CPU time of client and server, in seconds.
+    pub(super) fn cpu(&self) -> f64 {
+        self.client.cpu + self.server.cpu
+    }
 }
 
 /// A cold push by this `fh` to a new server of it, over a line where there is one.
@@ -51,18 +56,18 @@ pub(super) fn push(
         installation.login(&proxy.url())?;
     }
     let passed = proxy.as_ref().map(Proxy::counts).unwrap_or_default();
-    let before = measure::so_far(installation.server.pid());
-    let client = measure::run(&mut installation.push(closure), &directory.join("push.log"))?;
-    let after = measure::so_far(installation.server.pid());
+    let (client, server) = Cost::during(installation.server.pid(), || {
+        measure::run(&mut installation.push(closure), &directory.join("push.log"))
+    })?;
     let counts = since(passed, proxy.as_ref());
     drop(proxy);
     installation.ensure_has(closure)?;
     let data = installation.data.clone();
     installation.server.stop()?;
     Ok(Transfer {
-        wall: client.wall.as_secs_f64(),
+        wall: client.wall,
         client: client.cost,
-        server: Cost::between(before, after),
+        server,
         stored: bytes_below(&data)?,
         counts,
     })
@@ -79,25 +84,21 @@ pub(super) fn nix_copy(
     let nginx = Nginx::start(&setting.nginx, directory)?;
     let proxy = proxy(nginx.port(), line)?;
     let url = proxy.as_ref().map_or_else(|| nginx.url(), Proxy::url);
-    let before = measure::so_far(nginx.pid());
+    let to = format!("{url}?compression=zstd");
     let mut command = setting.nix().command("nix", &home);
-    command.args([
-        "copy",
-        "--to",
-        &format!("{url}?compression=zstd"),
-        &closure.top,
-    ]);
-    let client = measure::run(&mut command, &directory.join("copy.log"))?;
-    let after = measure::so_far(nginx.pid());
+    command.args(["copy", "--to", &to, &closure.top]);
+    let (client, server) = Cost::during(nginx.pid(), || {
+        measure::run(&mut command, &directory.join("copy.log"))
+    })?;
     let counts = since(Counts::default(), proxy.as_ref());
     drop(proxy);
     ensure_complete(closure, nginx.port(), "", None)?;
     let stored = bytes_below(nginx.storage())?;
     nginx.stop()?;
     Ok(Transfer {
-        wall: client.wall.as_secs_f64(),
+        wall: client.wall,
         client: client.cost,
-        server: Cost::between(before, after),
+        server,
         stored,
         counts,
     })
@@ -126,19 +127,9 @@ pub(super) fn row(
     key: &'static str,
     what: &str,
     unit: Unit,
-    target: Option<Target>,
     (ours, peer): (&[Transfer], &[Transfer]),
-    value: impl Fn(&Transfer) -> f64,
+    value: fn(&Transfer) -> f64,
 ) -> Row {
-    Row {
-        key,
-        what: what.to_owned(),
-        unit,
-        fh: ours.iter().map(&value).collect(),
-        peer: Some(Peer {
-            name: PEER.to_owned(),
-            samples: peer.iter().map(&value).collect(),
-        }),
-        target,
-    }
+    let values = |side: &[Transfer]| side.iter().map(value).collect();
+    Row::new(key, what, unit, values(ours)).against(PEER, values(peer))
 }

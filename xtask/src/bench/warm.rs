@@ -5,7 +5,7 @@ use fh_testkit::nix::Home;
 
 use super::fh::Installation;
 use super::measure;
-use super::report::{Peer, Row, Section, Target, Unit};
+use super::report::{Row, Section, Target, Unit};
 use super::rounds::{Side, in_turns};
 use super::setting::Setting;
 
@@ -31,14 +31,11 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
         }),
     ];
     let [ours, peer] = in_turns(setting, runs, sides, |measured| {
-        Unit::Seconds.text(measured.wall.as_secs_f64())
+        Unit::Seconds.text(measured.wall)
     })?;
     installation.server.stop()?;
 
-    let walls = |samples: &[measure::Measured]| -> Vec<f64> {
-        let walls = samples.iter().map(|measured| measured.wall.as_secs_f64());
-        walls.collect()
-    };
+    let walls = |samples: &[measure::Measured]| samples.iter().map(|it| it.wall).collect();
     Ok(Section {
         name: "warm",
         title: format!(
@@ -47,17 +44,11 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             closure.paths.len(),
             setting.nix().version(),
         ),
-        rows: vec![Row {
-            key: "warm.wall",
-            what: "nothing to push".to_owned(),
-            unit: Unit::Seconds,
-            fh: walls(&ours),
-            peer: Some(Peer {
-                name: "nix path-info".to_owned(),
-                samples: walls(&peer),
-            }),
-            target: Some(Target::TimesPlus(1.5, 0.030)),
-        }],
+        rows: vec![
+            Row::new("warm.wall", "nothing to push", Unit::Seconds, walls(&ours))
+                .against("nix path-info", walls(&peer))
+                .promised(Target::TimesPlus(1.5, 0.030)),
+        ],
         notes: Vec::new(),
     })
 }

@@ -122,15 +122,7 @@ impl Stage<'_> {
         owner.enter("The owner logs in with the token that the first start wrote");
         let token = server.admin_token()?;
         let token = token.strip_prefix(self.scratch).unwrap_or(&token);
-        owner.fh(&[
-            "login",
-            "--scope",
-            "user",
-            "--server",
-            &server.url(),
-            "--token-file",
-            &token.to_string_lossy(),
-        ])?;
+        owner.log_in(server, &token.to_string_lossy())?;
         owner.fh(&["status"])?;
         say::line("\nand makes an organisation and a private flake in it.");
         owner.fh(&["org", "create", "acme"])?;
@@ -162,15 +154,7 @@ impl Stage<'_> {
 
         let builder = self.party("builder")?;
         builder.enter("The other machine logs in; that writes what Nix needs to know");
-        builder.fh(&[
-            "login",
-            "--scope",
-            "user",
-            "--server",
-            &server.url(),
-            "--token-file",
-            "builder.token",
-        ])?;
+        builder.log_in(server, "builder.token")?;
         builder.show_nix_configuration()?;
 
         builder.enter("Its Nix, which knows nothing else, gets the path into an empty store");
@@ -223,15 +207,7 @@ impl Stage<'_> {
 
         let stranger = self.party("stranger")?;
         stranger.enter("The stranger logs in, sees nothing and gets nothing");
-        stranger.fh(&[
-            "login",
-            "--scope",
-            "user",
-            "--server",
-            &server.url(),
-            "--token-file",
-            "stranger.token",
-        ])?;
+        stranger.log_in(server, "stranger.token")?;
         stranger.fh(&["list", "flakes"])?;
         let store = ScratchStore::new_in(self.scratch)?;
         let finished = stranger.realise(&store, closure)?;

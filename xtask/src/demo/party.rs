@@ -10,6 +10,7 @@ use fh_testkit::nix::{Home, Nix, ScratchStore};
 
 use crate::process::{Finished, finish};
 use crate::say;
+use crate::server::Server;
 
 /// One of those who act in the demonstration.
 pub(super) struct Party<'a> {
@@ -61,18 +62,18 @@ impl<'a> Party<'a> {
         Ok(finished.stdout)
     }
 
+    /// `fh login` with the token in a file.
+    pub(super) fn log_in(&self, server: &Server, token_file: &str) -> Result<()> {
+        let url = server.url();
+        let login = ["login", "--scope", "user", "--server", &url];
+        self.fh(&[&login[..], &["--token-file", token_file]].concat())
+            .map(drop)
+    }
+
     /// Makes a token for `user`, keeps it in `<user>.token` and returns it; it is not printed.
     pub(super) fn token(&self, user: &str) -> Result<String> {
-        let arguments = [
-            "token",
-            "create",
-            "--user",
-            user,
-            "--permission",
-            "pull",
-            "--output",
-            "raw",
-        ];
+        let create = ["token", "create", "--user", user, "--permission", "pull"];
+        let arguments = [&create[..], &["--output", "raw"]].concat();
         let finished = self.quietly(&arguments)?;
         let file = format!("{user}.token");
         say::command(&format!("{} > {file}", words("fh", &arguments)));
@@ -95,8 +96,7 @@ impl<'a> Party<'a> {
     fn quietly(&self, arguments: &[&str]) -> Result<Finished> {
         let mut command = Command::new(self.fh);
         self.nix.adopt(&mut command, &self.home);
-        command.args(arguments);
-        finish(&mut in_scratch(command, self.scratch))
+        finish(command.args(arguments).current_dir(self.scratch))
     }
 
     /// Shows what `fh login` wrote for Nix, but for the secret in it.
@@ -117,8 +117,9 @@ impl<'a> Party<'a> {
         let mut command = self.nix.command("nix-store", &self.home);
         command
             .args(["--realise", &closure.top, "--store"])
-            .arg(store.uri());
-        let finished = finish(&mut in_scratch(command, self.scratch))?;
+            .arg(store.uri())
+            .current_dir(self.scratch);
+        let finished = finish(&mut command)?;
         let shown = store
             .root()
             .file_name()
@@ -156,12 +157,6 @@ fn words(program: &str, arguments: &[&str]) -> String {
         .chain(arguments.iter().map(|argument| say::word(argument)))
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// A command of this demo, in the scratch directory.
-fn in_scratch(mut command: Command, scratch: &Path) -> Command {
-    command.current_dir(scratch);
-    command
 }
 
 #[cfg(test)]

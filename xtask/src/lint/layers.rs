@@ -13,11 +13,11 @@ struct Layer {
 }
 
 enum Others {
-    /// Anything.
+    /// Whatever it likes: nothing is ruled out.
     Any,
-    /// Nothing but these.
+    /// These crates, and nothing else.
     Only(&'static [&'static str]),
-    /// Anything but these.
+    /// Everything but the crates of these groups.
     Without(&'static [&'static [&'static str]]),
 }
 
@@ -56,23 +56,26 @@ const HTTP_SERVER: &[&str] = &["axum", "hyper", "hyper-util", "tower"];
 /// What speaks HTTP at all.
 const HTTP: &[&str] = &["axum", "http", "hyper", "hyper-util", "reqwest", "tower"];
 
+/// Every crate but the two that stand above all.
+const PRODUCT: &[&str] = &[
+    "fh-api",
+    "fh-auth",
+    "fh-client",
+    "fh-conf",
+    "fh-nix",
+    "fh-server",
+    "fh-settings",
+];
+
+const fn layer(name: &'static str, ours: &'static [&'static str], others: Others) -> Layer {
+    Layer { name, ours, others }
+}
+
 const LAYERS: &[Layer] = &[
-    Layer {
-        name: "fh",
-        ours: &[
-            "fh-api",
-            "fh-auth",
-            "fh-client",
-            "fh-conf",
-            "fh-nix",
-            "fh-server",
-            "fh-settings",
-        ],
-        others: Others::Any,
-    },
-    Layer {
-        name: "fh-server",
-        ours: &[
+    layer("fh", PRODUCT, Others::Any),
+    layer(
+        "fh-server",
+        &[
             "fh-access",
             "fh-api",
             "fh-auth",
@@ -83,11 +86,11 @@ const LAYERS: &[Layer] = &[
             "fh-shares",
             "fh-sql",
         ],
-        others: Others::Without(&[TERMINAL, DATABASE]),
-    },
-    Layer {
-        name: "fh-access",
-        ours: &[
+        Others::Without(&[TERMINAL, DATABASE]),
+    ),
+    layer(
+        "fh-access",
+        &[
             "fh-api",
             "fh-auth",
             "fh-nix",
@@ -96,16 +99,12 @@ const LAYERS: &[Layer] = &[
             "fh-shares",
             "fh-sql",
         ],
-        others: Others::Without(&[TERMINAL, DATABASE, HTTP_SERVER]),
-    },
-    Layer {
-        name: "fh-settings",
-        ours: &["fh-api", "fh-file", "fh-nix"],
-        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
-    },
-    Layer {
-        name: "fh-persistence",
-        ours: &[
+        Others::Without(&[TERMINAL, DATABASE, HTTP_SERVER]),
+    ),
+    layer("fh-settings", &["fh-api", "fh-file", "fh-nix"], PURE),
+    layer(
+        "fh-persistence",
+        &[
             "fh-api",
             "fh-auth",
             "fh-file",
@@ -113,42 +112,22 @@ const LAYERS: &[Layer] = &[
             "fh-shares",
             "fh-sql",
         ],
-        others: Others::Without(&[TERMINAL, DATABASE, HTTP]),
-    },
-    Layer {
-        name: "fh-sql",
-        ours: &["fh-file"],
-        others: Others::Without(&[TERMINAL, HTTP]),
-    },
-    Layer {
-        name: "fh-shares",
-        ours: &[],
-        others: Others::Only(&["tokio"]),
-    },
-    Layer {
-        name: "fh-file",
-        ours: &[],
-        others: Others::Only(&["rustix", "thiserror"]),
-    },
-    Layer {
-        name: "fh-client",
-        ours: &["fh-api", "fh-auth", "fh-conf", "fh-nix"],
-        others: Others::Without(&[TERMINAL, DATABASE, &["axum"]]),
-    },
-    Layer {
-        name: "fh-conf",
-        ours: &[],
-        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
-    },
-    Layer {
-        name: "fh-auth",
-        ours: &["fh-api", "fh-nix"],
-        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
-    },
-    Layer {
-        name: "fh-api",
-        ours: &["fh-nix"],
-        others: Others::Only(&[
+        Others::Without(&[TERMINAL, DATABASE, HTTP]),
+    ),
+    layer("fh-sql", &["fh-file"], Others::Without(&[TERMINAL, HTTP])),
+    layer("fh-shares", &[], Others::Only(&["tokio"])),
+    layer("fh-file", &[], Others::Only(&["rustix", "thiserror"])),
+    layer(
+        "fh-client",
+        &["fh-api", "fh-auth", "fh-conf", "fh-nix"],
+        Others::Without(&[TERMINAL, DATABASE, &["axum"]]),
+    ),
+    layer("fh-conf", &[], PURE),
+    layer("fh-auth", &["fh-api", "fh-nix"], PURE),
+    layer(
+        "fh-api",
+        &["fh-nix"],
+        Others::Only(&[
             "ipnet",
             "serde",
             "serde_json",
@@ -157,31 +136,14 @@ const LAYERS: &[Layer] = &[
             "utoipa",
             "uuid",
         ]),
-    },
-    Layer {
-        name: "fh-nix",
-        ours: &[],
-        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
-    },
-    Layer {
-        name: "fh-testkit",
-        ours: &[
-            "fh-api",
-            "fh-auth",
-            "fh-client",
-            "fh-conf",
-            "fh-nix",
-            "fh-server",
-            "fh-settings",
-        ],
-        others: Others::Any,
-    },
-    Layer {
-        name: "xtask",
-        ours: &["fh-testkit"],
-        others: Others::Any,
-    },
+    ),
+    layer("fh-nix", &[], PURE),
+    layer("fh-testkit", PRODUCT, Others::Any),
+    layer("xtask", &["fh-testkit"], Others::Any),
 ];
+
+/// Neither asks anybody nor waits for anything.
+const PURE: Others = Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]);
 
 /// A sentence for each dependency that should not be.
 pub(super) fn violations(metadata: &Value) -> Vec<String> {

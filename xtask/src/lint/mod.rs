@@ -22,11 +22,11 @@ pub(crate) struct Arguments {
     only: Vec<String>,
 }
 
-/// One check.
+/// A check that `cargo xtask lint` makes.
 struct Check {
     /// What it is called on the command line and in the summary.
     name: &'static str,
-    /// What it holds.
+    /// What is so as long as it holds, for the person who runs it.
     about: &'static str,
     /// Says why where it could not look.
     run: fn() -> Result<Outcome>,
@@ -37,62 +37,50 @@ enum Outcome {
     NotChecked(&'static str),
 }
 
+const fn check(name: &'static str, about: &'static str, run: fn() -> Result<Outcome>) -> Check {
+    Check { name, about, run }
+}
+
 const CHECKS: &[Check] = &[
-    Check {
-        name: "format",
-        about: "as cargo fmt writes it",
-        run: format,
-    },
-    Check {
-        name: "layers",
-        about: "arrows between crates point down only",
-        run: layers,
-    },
-    Check {
-        name: "dependencies",
-        about: "each one is named by a source of its crate",
-        run: dependencies,
-    },
-    Check {
-        name: "rooms",
-        about: "no circles inside a crate: imports point down, as docs/ARCHITECTURE.md draws them",
-        run: rooms,
-    },
-    Check {
-        name: "sources",
-        about: "libraries read no environment and print nothing; no file is too long",
-        run: sources,
-    },
-    Check {
-        name: "documents",
-        about: "the files of the source that the documents name are there",
-        run: documents,
-    },
-    Check {
-        name: "clippy",
-        about: "no warnings",
-        run: clippy,
-    },
-    Check {
-        name: "features",
-        about: "the client alone builds, without the server",
-        run: features,
-    },
-    Check {
-        name: "documentation",
-        about: "rustdoc has no warnings",
-        run: documentation,
-    },
-    Check {
-        name: "generated",
-        about: "completions/ and man/ are up to date",
-        run: generated,
-    },
-    Check {
-        name: "deny",
-        about: "licences, bans and advisories of dependencies (cargo-deny)",
-        run: deny,
-    },
+    check("format", "as cargo fmt writes it", format),
+    check("layers", "arrows between crates point down only", layers),
+    check(
+        "dependencies",
+        "each one is named by a source of its crate",
+        dependencies,
+    ),
+    check(
+        "rooms",
+        "no circles inside a crate: imports point down, as docs/ARCHITECTURE.md draws them",
+        rooms,
+    ),
+    check(
+        "sources",
+        "libraries read no environment and print nothing; no file is too long",
+        sources,
+    ),
+    check(
+        "documents",
+        "the files of the source that the documents name are there",
+        documents,
+    ),
+    check("clippy", "no warnings", clippy),
+    check(
+        "features",
+        "the client alone builds, without the server",
+        features,
+    ),
+    check("documentation", "rustdoc has no warnings", documentation),
+    check(
+        "generated",
+        "completions/ and man/ are up to date",
+        generated,
+    ),
+    check(
+        "deny",
+        "licences, bans and advisories of dependencies (cargo-deny)",
+        deny,
+    ),
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -120,30 +108,18 @@ fn format() -> Result<Outcome> {
     held(cargo().args(["fmt", "--all", "--check"]))
 }
 
+/// What follows the arguments of `cargo clippy`, so that a warning is an error.
+const DENIED: [&str; 3] = ["--", "-D", "warnings"];
+
 fn clippy() -> Result<Outcome> {
     component("clippy", "clippy")?;
-    held(cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    let everything = ["--workspace", "--all-targets", "--quiet"];
+    held(cargo().arg("clippy").args(everything).args(DENIED))
 }
 
 fn features() -> Result<Outcome> {
-    held(cargo().args([
-        "clippy",
-        "--package",
-        "fh",
-        "--no-default-features",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    let client = ["--package", "fh", "--no-default-features", "--quiet"];
+    held(cargo().arg("clippy").args(client).args(DENIED))
 }
 
 fn documentation() -> Result<Outcome> {
@@ -190,15 +166,9 @@ fn deny() -> Result<Outcome> {
             "cargo-deny is not installed (`cargo install --locked cargo-deny`)",
         ));
     }
-    process::pass(cargo().args([
-        "deny",
-        "--workspace",
-        "check",
-        "licenses",
-        "bans",
-        "sources",
-    ]))?;
-    let advisories = process::finish(cargo().args(["deny", "--workspace", "check", "advisories"]))?;
+    let check = ["deny", "--workspace", "check"];
+    process::pass(cargo().args(check).args(["licenses", "bans", "sources"]))?;
+    let advisories = process::finish(cargo().args(check).arg("advisories"))?;
     if advisories.status.success() {
         return Ok(Outcome::Held);
     }

@@ -165,7 +165,7 @@ mod tests {
         let tested = format!("#[cfg(test)]\nmod tests {{\n{long}}}\n");
         assert!(check(&tested, false).is_empty());
         assert!(is_test(Path::new("crates/fh-nix/src/nar/tests.rs")));
-        assert!(is_test(Path::new("crates/fh-nix/tests/vectors.rs")));
+        assert!(is_test(Path::new("crates/fh-nix/tests/vectors/mod.rs")));
         assert!(!is_test(Path::new("crates/fh-testkit/src/lib.rs")));
     }
 }

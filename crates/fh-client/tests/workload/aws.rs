@@ -14,8 +14,8 @@ use secrecy::SecretString;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::stage::{Stage, json_answer, subject};
-use crate::{client, told, workload};
+use super::stage::{Stage, json_answer, subject};
+use super::{client, told, workload};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
@@ -189,7 +189,7 @@ async fn a_machine_gets_its_keys_by_version_2_of_the_metadata_service() {
 async fn each_attempt_at_an_exchange_has_a_nonce_of_its_own() {
     let server = Stage::start(|heard, number| match (heard.path.as_str(), number) {
         ("/oauth/token", 0) => json_answer(503, &json!({})),
-        _ => crate::stage::fh(heard, number, &|_| true),
+        _ => super::stage::fh(heard, number, &|_| true),
     })
     .await;
     let environment = with(AwsEnvironment {

@@ -13,8 +13,8 @@ use fh_client::workload::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use crate::stage::{AUDIENCE, HOUR, Heard, Stage, discovery, json_answer, jwt, subject};
-use crate::{client, told, workload};
+use super::stage::{AUDIENCE, HOUR, Heard, Stage, discovery, json_answer, jwt, subject};
+use super::{client, told, workload};
 
 fn github(platform: &Stage) -> WorkloadEnvironment {
     WorkloadEnvironment {
@@ -220,7 +220,7 @@ async fn a_jwt_that_was_exchanged_before_serves_as_it_is() {
             400,
             &json!({ "error": "invalid_grant", "error_description": "exchanged already" }),
         ),
-        _ => crate::stage::fh(heard, number, &|token| {
+        _ => super::stage::fh(heard, number, &|token| {
             subject(token).as_deref() == Some("pod")
         }),
     })
@@ -457,7 +457,7 @@ async fn a_server_that_knows_no_exchange_is_named() {
     let platform = Stage::github(HOUR).await;
     let server = Stage::start(|heard, number| match heard.path.as_str() {
         "/oauth/token" => json_answer(404, &json!({})),
-        _ => crate::stage::fh(heard, number, &|_| true),
+        _ => super::stage::fh(heard, number, &|_| true),
     })
     .await;
     let client = client(
@@ -481,7 +481,7 @@ async fn a_refused_exchange_is_told_in_the_servers_words_and_not_tried_again() {
                 status,
                 &json!({ "error": "invalid_grant", "error_description": "no policy matches" }),
             ),
-            _ => crate::stage::fh(heard, number, &|_| false),
+            _ => super::stage::fh(heard, number, &|_| false),
         })
         .await;
         let client = client(
@@ -507,7 +507,7 @@ async fn an_exchange_names_the_organisations_in_their_order() {
     let named = |names: &[&str]| {
         let source = WorkloadSource::new(
             workload(Provider::GitHub, github(&platform)),
-            &crate::nobody(&server),
+            &super::nobody(&server),
             Manner::Exchanged,
         );
         source.for_organizations(names.iter().map(|name| name.parse().unwrap()).collect())
@@ -549,7 +549,7 @@ async fn a_jwt_that_acts_for_somebody_else_does_not_stand_in_for_a_refused_excha
                 },
             }),
         ),
-        _ => crate::stage::fh(heard, number, &|_| true),
+        _ => super::stage::fh(heard, number, &|_| true),
     };
     let server = Stage::start(acts_for_acme).await;
     for (names, stands_in) in [
@@ -560,7 +560,7 @@ async fn a_jwt_that_acts_for_somebody_else_does_not_stand_in_for_a_refused_excha
     ] {
         let source = WorkloadSource::new(
             workload(Provider::GitHub, github(&platform)),
-            &crate::nobody(&server),
+            &super::nobody(&server),
             Manner::Exchanged,
         );
         let names = names.iter().map(|name| name.parse().unwrap()).collect();

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::stage::{HOUR, Stage, json_answer, jwt, subject};
-use crate::{builder, client, workload};
+use super::stage::{HOUR, Stage, json_answer, jwt, subject};
+use super::{builder, client, workload};
 
 fn github(platform: &Stage) -> WorkloadEnvironment {
     WorkloadEnvironment {

@@ -9,9 +9,9 @@ use fh_conf::netrc::Netrc;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::files::file;
-use crate::readers::{Age, read};
-use crate::server::{Server, basic};
+use super::files::file;
+use super::readers::{Age, read};
+use super::server::{Server, basic};
 
 fn installed(program: &str) -> bool {
     let found = Command::new(program)

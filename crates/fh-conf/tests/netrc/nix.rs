@@ -11,9 +11,9 @@ use fh_testkit::nix::{Home, Nix, ScratchStore, versions};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::files::file;
-use crate::readers::{Age, Found, read};
-use crate::server::{Server, basic};
+use super::files::file;
+use super::readers::{Age, Found, read};
+use super::server::{Server, basic};
 
 /// The hosts of the files, ours last; the others have these names in random files.
 const HOSTS: [&str; 4] = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.9"];

@@ -3,7 +3,7 @@
 use fh_conf::netrc::{Change, Netrc, check};
 use proptest::prelude::*;
 
-use crate::files::file;
+use super::files::file;
 
 /// How much of the beginning and of the end two texts share.
 fn shared(left: &[u8], right: &[u8]) -> usize {

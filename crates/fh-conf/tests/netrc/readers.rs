@@ -7,7 +7,7 @@
 use fh_conf::netrc::{Change, Entry, Netrc};
 use proptest::prelude::*;
 
-use crate::files::file;
+use super::files::file;
 
 pub(crate) type Found = Option<(Option<String>, Option<String>)>;
 

@@ -10,7 +10,7 @@ use fh_testkit::nix::{Home, Nix, versions};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::files::{INCLUDED, file};
+use super::files::{INCLUDED, file};
 
 const CACHE: &str = "https://new.example";
 const KEYS: [&str; 2] = [

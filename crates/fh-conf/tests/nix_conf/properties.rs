@@ -5,7 +5,7 @@ use std::path::Path;
 use fh_conf::nix_conf::{NixConf, SetIfUnset};
 use proptest::prelude::*;
 
-use crate::files::{INCLUDED, file};
+use super::files::{INCLUDED, file};
 
 const NAMES: [&str; 6] = [
     "substituters",

@@ -1,4 +1,4 @@
-//! Tests of narinfo files. Those that real Nix wrote are in `tests/vectors.rs`.
+//! Tests of narinfo files. Those that real Nix wrote are in `tests/vectors/mod.rs`.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Tests of fingerprints and of what they are signed for. What real Nix signed is in `tests/vectors.rs`.
+//! Tests of fingerprints and of what they are signed for. What real Nix signed is in `tests/vectors/mod.rs`.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tests of path-info JSON. What real Nix printed is in `tests/vectors.rs`.
+//! Tests of path-info JSON. What real Nix printed is in `tests/vectors/mod.rs`.
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Tests of keys and signatures. What real Nix signed is in `tests/vectors.rs`.
+//! Tests of keys and signatures. What real Nix signed is in `tests/vectors/mod.rs`.
 
 use proptest::prelude::*;
 

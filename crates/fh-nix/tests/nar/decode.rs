@@ -4,7 +4,7 @@ use fh_nix::nar::Event;
 use fh_nix::{Error, Limits, NarDecoder};
 use proptest::prelude::*;
 
-use crate::tree::{
+use super::tree::{
     any_tree, decode, decode_pieces, directory, link, menagerie, regular, string, strings,
 };
 

@@ -4,7 +4,7 @@ use fh_nix::{ListingWriter, NarDecoder};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::tree::{Tree, any_tree, directory, executable, link, menagerie, regular};
+use super::tree::{Tree, any_tree, directory, executable, link, menagerie, regular};
 
 /// The listing of a NAR, decoded in pieces of that size.
 fn list(nar: &[u8], piece: usize) -> Vec<u8> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use fh_nix::{Error, NarReader, nar};
 use proptest::prelude::*;
 
-use crate::tree::{Tree, any_tree, directory, executable, link, menagerie, regular};
+use super::tree::{Tree, any_tree, directory, executable, link, menagerie, regular};
 
 /// Packing is spread over threads.
 const _: () = {

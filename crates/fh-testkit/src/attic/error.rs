@@ -13,7 +13,7 @@ pub(super) enum AtticError {
     Unauthorized,
     NoSuchCache,
     NoSuchObject,
-    /// `access::Error::PermissionDenied`.
+    /// `access::Error::PermissionDenied` of `token/src/lib.rs`, as the caller is told of it.
     Access,
     Request(String),
     Internal,
@@ -24,7 +24,7 @@ impl AtticError {
         Self::Request(error.to_string())
     }
 
-    /// `into_no_discovery_permissions`.
+    /// `into_no_discovery_permissions`: who may not know of the cache is told nothing of it.
     pub(super) fn unless_discoverable(self, can_discover: bool) -> Self {
         match self {
             Self::NoSuchCache | Self::NoSuchObject | Self::Access if !can_discover => {

@@ -22,7 +22,7 @@ use super::seen::Seen;
 use super::shared::Shared;
 use super::wire::{CacheName, MissingPaths, NarInfo};
 
-/// `default_max_nar_info_size` of `server/src/config.rs`.
+/// The most bytes of a description: `default_max_nar_info_size` of `server/src/config.rs`.
 const LARGEST_DESCRIPTION: usize = 1024 * 1024;
 
 type Answered = Result<Response, AtticError>;
@@ -97,7 +97,7 @@ fn authorize(
     })
 }
 
-/// `cache_config::get_cache_config`.
+/// `cache_config::get_cache_config`: what a client has to know of a cache.
 async fn cache_config(
     State(shared): Model,
     Path(CacheName(cache)): Path<CacheName>,
@@ -204,7 +204,7 @@ impl Incoming {
     }
 }
 
-/// `upload_path::upload_path`.
+/// `upload_path::upload_path`: one store path, described and sent in one request.
 async fn upload_path(State(shared): Model, headers: HeaderMap, body: Body) -> Answered {
     let _uploading = Uploading::new(&shared);
     let mut incoming = Incoming {
@@ -298,7 +298,7 @@ async fn receive(
     Ok(())
 }
 
-/// FlakeHub's `GET /project/{org}/{project}`.
+/// FlakeHub's `GET /project/{org}/{project}`: the UUIDs that its cache is called by.
 async fn project(
     State(shared): Model,
     Path((org, project)): Path<(String, String)>,
@@ -317,7 +317,7 @@ async fn project(
     }
 }
 
-/// `binary_cache::get_nix_cache_info`.
+/// `binary_cache::get_nix_cache_info`: what Nix asks a cache for first.
 async fn nix_cache_info(
     State(shared): Model,
     Path(CacheName(cache)): Path<CacheName>,
@@ -333,7 +333,7 @@ async fn nix_cache_info(
     Ok(([(header::CONTENT_TYPE, "text/x-nix-cache-info")], text).into_response())
 }
 
-/// `binary_cache::get_store_path_info`.
+/// `binary_cache::get_store_path_info`: the narinfo of a path that the cache has.
 async fn narinfo(
     State(shared): Model,
     Path((CacheName(cache), path)): Path<(CacheName, String)>,

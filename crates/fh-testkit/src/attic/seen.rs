@@ -6,7 +6,7 @@ use serde_json::Value;
 /// How an upload was described.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Described {
-    /// `X-Attic-Nar-Info`.
+    /// By the header `X-Attic-Nar-Info`, which holds it.
     InHeader,
     /// `X-Attic-Nar-Info-Preamble-Size`, with its value.
     InBody(usize),
@@ -15,13 +15,13 @@ pub enum Described {
 /// A request that came.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// `GET`, `POST`, `PUT`.
+    /// In capitals, as it came: `GET`, `POST`, `PUT`.
     pub method: String,
     /// With the leading slash.
     pub path: String,
-    /// `Authorization`, whole.
+    /// The value of `Authorization`, scheme and all.
     pub authorization: Option<String>,
-    /// What `Content-Length` said.
+    /// How many bytes the request said its body has.
     pub content_length: Option<u64>,
     /// How it was described, if it is an upload.
     pub described: Option<Described>,

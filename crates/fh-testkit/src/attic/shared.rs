@@ -40,7 +40,7 @@ pub struct ModelSettings {
     pub api_endpoint: Option<String>,
     /// Whether a NAR that is there already has to be sent all the same; atticd's default.
     pub require_proof_of_possession: bool,
-    /// Which requests fail.
+    /// Says which requests fail, and with which status.
     pub fault: Option<Fault>,
     /// Tokens of FlakeHub: they may push to every project.
     pub flakehub_tokens: BTreeSet<String>,

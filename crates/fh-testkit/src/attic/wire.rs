@@ -65,7 +65,7 @@ impl NarInfo {
     }
 }
 
-/// `GetMissingPathsRequest`.
+/// `GetMissingPathsRequest`: the paths that a client would send.
 #[derive(Debug, Deserialize)]
 pub(super) struct MissingPaths {
     #[serde(deserialize_with = "cache_name")]
@@ -101,7 +101,7 @@ fn cache_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
     }
 }
 
-/// `STORE_PATH_HASH_REGEX`.
+/// `STORE_PATH_HASH_REGEX`: 32 digits of Nix's base32.
 fn hash_part<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let hash = String::deserialize(deserializer)?;
     let alphabet = b"0123456789abcdfghijklmnpqrsvwxyz";

@@ -11,7 +11,7 @@ pub struct Release {
     pub id: String,
     /// `VERSION_CODENAME`, such as `bookworm`; empty where the file has none.
     pub codename: String,
-    /// `PRETTY_NAME`, for messages.
+    /// Its name and version as people write them (`PRETTY_NAME`).
     pub pretty_name: String,
 }
 

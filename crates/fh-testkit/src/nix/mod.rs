@@ -16,6 +16,8 @@ pub mod closure;
 mod home;
 mod provision;
 mod scratch;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub use home::Home;

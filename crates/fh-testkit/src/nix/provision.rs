@@ -172,7 +172,7 @@ pub fn one(install: Install, report: &mut dyn FnMut(&str)) -> Result<Nix> {
     anyhow::bail!(result.explanation())
 }
 
-/// `<workspace>/target/nix-versions`.
+/// Where unpacked versions are kept between runs: `<workspace>/target/nix-versions`.
 fn base() -> Result<PathBuf> {
     let base = crate::target().join("nix-versions");
     fs::create_dir_all(&base).with_context(|| format!("cannot create {}", base.display()))?;

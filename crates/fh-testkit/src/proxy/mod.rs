@@ -43,7 +43,7 @@ pub use requests::{Seen, Verdict};
 
 use shared::{Carriage, LIMIT, Shared};
 
-/// The proxy.
+/// A proxy that listens, with all connections that it carries.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,

@@ -24,7 +24,7 @@ pub struct Line {
     pub fault: Option<(u64, Fault)>,
 }
 
-/// What breaks.
+/// What breaks on a line, once its time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The whole connection ends.
@@ -43,7 +43,7 @@ pub enum End {
 }
 
 impl Plan {
-    /// Nothing happens.
+    /// Both directions pass everything on at once.
     pub const CLEAR: Self = Self {
         to_server: Line::CLEAR,
         to_client: Line::CLEAR,

@@ -26,7 +26,7 @@ pub enum Verdict {
 /// A request that came.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The method.
+    /// In capitals, as it came.
     pub method: String,
     /// The path with the query.
     pub path: String,

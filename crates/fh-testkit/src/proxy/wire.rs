@@ -261,7 +261,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Nothing more comes.
+    /// Tells the other side that nothing more comes from this one.
     fn finish(&self) {
         if !self.link.is_over() {
             // It may have gone meanwhile.

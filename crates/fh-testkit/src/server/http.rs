@@ -9,11 +9,11 @@ use super::Authority;
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The status.
+    /// Its HTTP status, which is never an error by itself.
     pub status: u16,
-    /// The headers.
+    /// Its headers, in no order.
     pub headers: HeaderMap,
-    /// The body.
+    /// Its body, read to the end.
     pub body: Vec<u8>,
 }
 

@@ -17,6 +17,7 @@ impl Work<'_> {
         let site = self.wanted.site;
         let token = self.wanted.token.expose_secret();
         let files = &self.machine.files;
+        let exists = files.content(path).is_some();
         let mut netrc = parse_netrc(files, path)?;
         let mut what = Vec::new();
         for host in &site.hosts {

@@ -196,16 +196,18 @@ impl Watch {
                 Daemon::Unknown | Daemon::Distrusting | Daemon::Silent => false,
             },
         };
+        let mut watch = Self {
+            tools: tools.clone(),
+            hook: None,
+            store: None,
+            derivations: BTreeSet::new(),
+            unknown: BTreeMap::new(),
+        };
         if wants_hook {
             match hook(context).await {
                 Ok(hook) => {
-                    return Ok(Self {
-                        tools: tools.clone(),
-                        hook: Some(hook),
-                        store: None,
-                        derivations: BTreeSet::new(),
-                        unknown: BTreeMap::new(),
-                    });
+                    watch.hook = Some(hook);
+                    return Ok(watch);
                 }
                 Err(error) if by == WatchBy::Hook => {
                     return Err(CommandError::new(Status::Failed, error)
@@ -219,13 +221,8 @@ impl Watch {
             CommandError::file("watch", &directory, error)
                 .hint("Is Nix installed, and is this its store?")
         })?;
-        Ok(Self {
-            tools: tools.clone(),
-            hook: None,
-            store: Some(store),
-            derivations: BTreeSet::new(),
-            unknown: BTreeMap::new(),
-        })
+        watch.store = Some(store);
+        Ok(watch)
     }
 
     /// Hands on what is built, until the command has ended and all of it was.

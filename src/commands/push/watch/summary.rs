@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use fh_api::FlakeName;
 use fh_client::targets::PushTarget;
 use serde::Serialize;
 
-use super::super::report::{Failed, kind_word};
+use super::super::report::{Failed, TargetKey, kind_word};
 use super::pusher::Outcome;
 
 /// What became of all that a command built. Sizes in bytes.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flake: Option<&'a FlakeName>,
-    /// On an attic server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cache: Option<&'a str>,
+    #[serde(flatten)]
+    target: TargetKey<'a>,
     /// All that was built is pushed.
     complete: bool,
     /// Paths that the command built.
@@ -47,10 +43,6 @@ impl<'a> Summary<'a> {
         command_status: u8,
         duration: Duration,
     ) -> Self {
-        let (flake, cache) = match target {
-            PushTarget::Flake(flake) => (Some(flake), None),
-            PushTarget::Cache(cache) => (None, Some(cache.as_str())),
-        };
         let mut failed: Vec<Failed> = outcome
             .failed
             .iter()
@@ -74,8 +66,7 @@ impl<'a> Summary<'a> {
         }));
         let pushed = outcome.pushed.len() as u64;
         Self {
-            flake,
-            cache,
+            target: target.into(),
             complete: error.is_none(),
             built: pushed + (outcome.missing.len() + outcome.unknown.len()) as u64,
             pushed,

@@ -7,7 +7,7 @@
 
 use anyhow::Result;
 
-use super::super::report::{Row, Unit, row};
+use super::super::report::{Row, Unit};
 use super::super::statistics::{median, slower};
 use super::ask::Asker;
 use super::plan::{FLAKES, NEWEST_FEW, NOTHING, USUAL};
@@ -78,13 +78,8 @@ pub(super) fn run(stage: &Stage<'_>) -> Result<(Vec<Row>, Vec<String>)> {
                 100.0 * slower(&all.0, &all.1)
             ));
             let (hidden, absent) = medians;
-            rows.push(row(
-                key,
-                &what,
-                Unit::Seconds,
-                None,
-                (hidden, NOWHERE, absent),
-            ));
+            let row = Row::new(key, what, Unit::Seconds, hidden);
+            rows.push(row.against(NOWHERE, absent));
         }
     }
     Ok((rows, notes))

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::stage::{address, nowhere};
+use crate::http;
+use crate::server::Server;
+
 /// The longest answer that is read, in bytes.
 const ROOM: usize = 64 << 10;
 
@@ -28,6 +32,24 @@ impl Asker {
             authorization: authorization.to_owned(),
             buffer: vec![0; ROOM],
         })
+    }
+
+    /// Connects, and asks for what is nowhere until the caller and the flakes are known and the connections to the
+    /// database were used.
+    pub(super) fn warmed_up(server: &Server, authorization: &str) -> Result<Self> {
+        let mut asker = Self::connect(server.port(), authorization)?;
+        for path in nowhere(50) {
+            asker.get(&path, 404)?;
+        }
+        Ok(asker)
+    }
+
+    /// Asks for the narinfos of these paths, which are there, one after the other: seconds for each.
+    pub(super) fn latencies(&mut self, paths: &[u32]) -> Result<Vec<f64>> {
+        let paths = paths.iter().copied().map(address);
+        paths
+            .map(|path| Ok(self.get(&path, 200)?.as_secs_f64()))
+            .collect()
     }
 
     /// Asks for a path: how long the answer took, which must have this status.
@@ -78,20 +100,9 @@ impl Asker {
 
 /// The status of an answer that has come to its end; of what is none, an error.
 fn whole(bytes: &[u8]) -> Option<Result<u16>> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let read = || -> Option<(u16, usize)> {
-        let head = std::str::from_utf8(&bytes[..end]).ok()?;
-        let mut lines = head.split("\r\n");
-        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let length = lines.find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            let named = name.eq_ignore_ascii_case("content-length");
-            named.then(|| value.trim().parse().ok()).flatten()
-        })?;
-        Some((status, length))
-    };
-    match read() {
-        Some((status, length)) => (bytes.len() >= end + length).then_some(Ok(status)),
+    let (head, body) = http::split(bytes)?;
+    match http::status_and_length(head) {
+        Some((status, length)) => (body.len() as u64 >= length).then_some(Ok(status)),
         None => Some(Err(anyhow::anyhow!("no status, or no length"))),
     }
 }

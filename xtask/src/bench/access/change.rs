@@ -79,40 +79,20 @@ pub(super) fn run(stage: &Stage<'_>, server: &Server) -> Result<Vec<Row>> {
     )?;
     let [samples] = samples;
     let mut rows = Vec::new();
-    for (index, (keys, what)) in [
-        (["access.given", "access.given_question"], "given"),
-        (["access.taken", "access.taken_question"], "taken away"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let values = |value: fn(&Effect) -> f64| {
+    for (index, what, [whole, question]) in [
+        (0, "given", ["access.given", "access.given_question"]),
+        (1, "taken away", ["access.taken", "access.taken_question"]),
+    ] {
+        let row = |key, what: String, value: fn(&Effect) -> f64| {
             let of = samples
                 .iter()
                 .map(|effects: &[Effect; 2]| value(&effects[index]));
-            of.collect()
+            Row::new(key, what, Unit::Seconds, of.collect())
         };
-        for (key, what, fh) in [
-            (
-                keys[0],
-                format!("a grant is {what}, until the next answer shows it"),
-                values(|effect| effect.whole),
-            ),
-            (
-                keys[1],
-                "of which that answer, from what is read anew".to_owned(),
-                values(|effect| effect.question),
-            ),
-        ] {
-            rows.push(Row {
-                key,
-                what,
-                unit: Unit::Seconds,
-                fh,
-                peer: None,
-                target: None,
-            });
-        }
+        let what = format!("a grant is {what}, until the next answer shows it");
+        let read = "of which that answer, from what is read anew".to_owned();
+        rows.push(row(whole, what, |effect| effect.whole));
+        rows.push(row(question, read, |effect| effect.question));
     }
     Ok(rows)
 }

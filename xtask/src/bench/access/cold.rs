@@ -3,13 +3,13 @@
 
 use anyhow::Result;
 
-use super::super::report::{Row, Target, Unit, row};
+use super::super::report::{Row, Target, Unit};
 use super::super::rounds::{Side, in_turns};
 use super::super::statistics::median;
 use super::ask::Asker;
 use super::plan::{FLAKES, NEWEST, NEWEST_FEW, USUAL};
 use super::rows::{FACTOR, FEW};
-use super::stage::{Stage, address, nowhere};
+use super::stage::Stage;
 
 /// Of the paths that are asked for in one run.
 const PATHS: usize = 100;
@@ -30,13 +30,10 @@ pub(super) fn run(stage: &Stage<'_>) -> Result<Vec<Row>> {
     let [fewest, ..] = &samples;
     let rows = CASES.iter().zip(&samples).skip(1);
     let rows = rows.map(|(case, ours)| {
-        row(
-            case.key,
-            &format!("asked for once, {}", case.what),
-            Unit::Seconds,
-            Some(Target::RatioAtMost(FACTOR)),
-            (ours.clone(), FEW, fewest.clone()),
-        )
+        let what = format!("asked for once, {}", case.what);
+        Row::new(case.key, what, Unit::Seconds, ours.clone())
+            .against(FEW, fewest.clone())
+            .promised(Target::RatioAtMost(FACTOR))
     });
     Ok(rows.collect())
 }
@@ -106,15 +103,8 @@ const CASES: [Case; 10] = [
 /// The median of the latencies.
 fn ask(stage: &Stage<'_>, case: &Case, paths: &[u32]) -> Result<f64> {
     let server = stage.serve()?;
-    let mut asker = Asker::connect(server.port(), &stage.authorization(case.view)?)?;
-    // The caller and the flakes become known, and the connections to the database get used.
-    for path in nowhere(50) {
-        asker.get(&path, 404)?;
-    }
-    let latencies = paths
-        .iter()
-        .map(|path| Ok(asker.get(&address(*path), 200)?.as_secs_f64()))
-        .collect::<Result<Vec<_>>>()?;
+    let mut asker = Asker::warmed_up(&server, &stage.authorization(case.view)?)?;
+    let latencies = asker.latencies(paths)?;
     drop(asker);
     server.stop()?;
     Ok(median(&latencies))

@@ -22,20 +22,20 @@ use crate::server::Server;
 /// Changes when something else is generated from the same numbers.
 const VERSION: u32 = 3;
 
-/// Tokens live longer.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long generated data is used again: less than its tokens live.
+const LONGEST_USE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A generated data directory.
 pub(super) struct Data {
     /// Whose server made it.
     fh: PathBuf,
     directory: PathBuf,
-    kept: Kept,
+    note: Note,
 }
 
 /// What is noted beside the data, once all of it is there.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Note {
     parameters: Value,
     /// The tokens by the names of their accounts.
     tokens: BTreeMap<String, String>,
@@ -70,11 +70,11 @@ impl Data {
         )?;
         let parent = fh_testkit::target().join("bench");
         let directory = parent.join(format!("access-schema-{version}"));
-        if let Some(kept) = kept(&directory) {
+        if let Some(note) = usable_note(&directory) {
             return Ok(Self {
                 fh: fh.to_owned(),
                 directory,
-                kept,
+                note,
             });
         }
         if directory.exists() {
@@ -85,15 +85,15 @@ impl Data {
         fill(&mut Connection::open(made.join(DATABASE))?)
             .context("the generated rows do not fit the schema")?;
         let parameters = parameters();
-        let kept = Kept { parameters, tokens };
+        let note = Note { parameters, tokens };
         fs::create_dir_all(&directory)?;
         fs::rename(&made, directory.join("data"))?;
-        fs::write(directory.join(NOTE), serde_json::to_vec(&kept)?)?;
+        fs::write(directory.join(NOTE_FILE), serde_json::to_vec(&note)?)?;
         progress(&format!("  it took {:.0?}", begin.elapsed()));
         Ok(Self {
             fh: fh.to_owned(),
             directory,
-            kept,
+            note,
         })
     }
 
@@ -104,19 +104,20 @@ impl Data {
 
     /// The token of a view's account.
     pub(super) fn token(&self, view: &str) -> Result<&str> {
-        let token = self.kept.tokens.get(view);
+        let token = self.note.tokens.get(view);
         Ok(token.with_context(|| format!("there is no token of {view}"))?)
     }
 }
 
 const DATABASE: &str = "fh.sqlite";
-const NOTE: &str = "generated.json";
+const NOTE_FILE: &str = "generated.json";
 
-fn kept(directory: &Path) -> Option<Kept> {
-    let note = directory.join(NOTE);
-    let age = note.metadata().ok()?.modified().ok()?.elapsed().ok()?;
-    let kept: Kept = serde_json::from_slice(&fs::read(note).ok()?).ok()?;
-    (age < KEPT && kept.parameters == parameters()).then_some(kept)
+/// The note on data that is as it would be made now, and not too old.
+fn usable_note(directory: &Path) -> Option<Note> {
+    let file = directory.join(NOTE_FILE);
+    let age = file.metadata().ok()?.modified().ok()?.elapsed().ok()?;
+    let note: Note = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    (age < LONGEST_USE && note.parameters == parameters()).then_some(note)
 }
 
 fn start(setting: &Setting, fh: &Path, data: &Path) -> Result<Server> {

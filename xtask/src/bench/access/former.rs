@@ -3,16 +3,16 @@
 
 use anyhow::Result;
 
-use super::super::former_rows::{RUNS, Spent, rows};
-use super::super::measure::{self, Cost};
+use super::super::former_rows::{Spent, compare};
+use super::super::measure::Cost;
 use super::super::report::Row;
-use super::super::rounds::{Side, in_turns};
+use super::super::rounds::Side;
 use super::super::setting::Setting;
 use super::super::statistics::median;
 use super::super::wrk::{Expected, Wrk};
 use super::ask::Asker;
 use super::plan::{FLAKES, USUAL};
-use super::stage::{Stage, address, nowhere};
+use super::stage::{Stage, address};
 
 /// Of each run of wrk.
 const SECONDS: u32 = 2;
@@ -22,7 +22,6 @@ const MANY: usize = 2_000;
 
 /// Narinfos that are asked for once, and again and again.
 pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
-    let runs = setting.runs(RUNS);
     let stages = [
         ("fh", Stage::set(setting, setting.fh())?),
         ("former", Stage::set(setting, setting.former()?)?),
@@ -36,8 +35,7 @@ pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
         let sides = stages.each_ref().map(|(name, stage)| {
             Side::new(format!("{name}, {what}"), move |_| cold(stage, holders))
         });
-        let samples = in_turns(setting, runs, sides, Spent::text)?;
-        all.extend(rows(keys, &what, samples));
+        all.extend(compare(setting, keys, &what, sides)?);
     }
     if let Ok(wrk) = Wrk::find()? {
         for (keys, what, expected) in [
@@ -58,8 +56,7 @@ pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
                     hot(stage, wrk, expected)
                 })
             });
-            let samples = in_turns(setting, runs, sides, Spent::text)?;
-            all.extend(rows(keys, what, samples));
+            all.extend(compare(setting, keys, what, sides)?);
         }
     }
     for (_, stage) in stages {
@@ -72,21 +69,13 @@ pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
 fn cold(stage: &Stage<'_>, holders: u32) -> Result<Spent> {
     let paths = stage.inside(holders, MANY);
     let server = stage.serve()?;
-    let mut asker = Asker::connect(server.port(), &stage.authorization(USUAL)?)?;
-    for path in nowhere(50) {
-        asker.get(&path, 404)?;
-    }
-    let before = measure::so_far(server.pid());
-    let latencies = paths
-        .iter()
-        .map(|path| Ok(asker.get(&address(*path), 200)?.as_secs_f64()))
-        .collect::<Result<Vec<_>>>()?;
-    let cost = Cost::between(before, measure::so_far(server.pid()));
+    let mut asker = Asker::warmed_up(&server, &stage.authorization(USUAL)?)?;
+    let (latencies, cost) = Cost::during(server.pid(), || asker.latencies(&paths))?;
     drop(asker);
     server.stop()?;
     Ok(Spent {
         time: median(&latencies),
-        cpu: cost.cpu.as_secs_f64(),
+        cpu: cost.cpu,
     })
 }
 
@@ -105,12 +94,10 @@ fn hot(stage: &Stage<'_>, wrk: &Wrk, expected: Expected) -> Result<Spent> {
     let ask = |seconds| wrk.run(&server.url(), &script, 64, seconds, expected);
     // Until all of it is in memory.
     ask(1)?;
-    let before = measure::so_far(server.pid());
-    let load = ask(SECONDS)?;
-    let cost = Cost::between(before, measure::so_far(server.pid()));
+    let (load, cost) = Cost::during(server.pid(), || ask(SECONDS))?;
     server.stop()?;
     Ok(Spent {
         time: 1.0 / load.requests_per_second,
-        cpu: cost.cpu.as_secs_f64() / load.requests,
+        cpu: cost.cpu / load.requests,
     })
 }

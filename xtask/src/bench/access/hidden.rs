@@ -8,7 +8,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::super::report::{Row, Unit, row};
+use super::super::report::{Row, Unit};
 use super::super::statistics::{median, slower};
 use super::ask::Asker;
 use super::data::{administrator, flake_name, token};
@@ -105,13 +105,8 @@ pub(super) fn run(stage: &Stage<'_>, server: &Server) -> Result<(Vec<Row>, Vec<S
             "{what}: by the median of {TIMES}, slower than nowhere {:.0} of 100 times",
             100.0 * slower(&hidden, &absent)
         ));
-        rows.push(row(
-            key,
-            what,
-            Unit::Seconds,
-            None,
-            (hidden, NOWHERE, absent),
-        ));
+        let row = Row::new(key, what, Unit::Seconds, hidden);
+        rows.push(row.against(NOWHERE, absent));
     }
     Ok((rows, notes))
 }

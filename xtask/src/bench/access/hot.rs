@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::super::report::{Row, Unit, row};
+use super::super::report::{Row, Unit};
 use super::super::rounds::{Side, in_turns};
 use super::super::wrk::{Expected, Load, Wrk};
 use super::plan::USUAL;
@@ -102,17 +102,9 @@ fn against_nginx(stage: &Stage<'_>, server: &Server, wrk: &Wrk, case: &Case) -> 
                 load.requests_per_second
             }),
         };
-        rows.push(row(
-            key,
-            &format!("{}, {what}", case.what),
-            unit,
-            None,
-            (
-                ours.iter().map(value).collect(),
-                PEER,
-                theirs.iter().map(value).collect(),
-            ),
-        ));
+        let what = format!("{}, {what}", case.what);
+        let values = |loads: &[Load]| loads.iter().map(value).collect();
+        rows.push(Row::new(key, what, unit, values(&ours)).against(PEER, values(&theirs)));
     }
     Ok(rows)
 }

@@ -67,14 +67,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             measure::anonymous(pid),
         ),
     ] {
-        rows.push(Row {
-            key,
-            what: what.to_owned(),
-            unit: Unit::Bytes,
-            fh: vec![bytes as f64],
-            peer: None,
-            target: None,
-        });
+        rows.push(Row::new(key, what, Unit::Bytes, vec![bytes as f64]));
     }
     server.stop()?;
     let nginx = setting.nginx.version()?;

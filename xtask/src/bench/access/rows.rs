@@ -1,6 +1,6 @@
 //! The rows of these benchmarks.
 
-use super::super::report::{Row, Target, Unit, row};
+use super::super::report::{Row, Target, Unit};
 
 /// The peer's name in tables.
 pub(super) const PEER: &str = "nginx";
@@ -26,13 +26,9 @@ pub(super) fn compared<const KEYS: usize, const SIDES: usize>(
         .zip(more)
         .map(|(key, ours)| {
             let size = key.rsplit('_').next().unwrap_or_default();
-            row(
-                key,
-                &what(size),
-                Unit::Seconds,
-                Some(Target::RatioAtMost(FACTOR)),
-                (ours.clone(), peer, fewest.clone()),
-            )
+            Row::new(key, what(size), Unit::Seconds, ours.clone())
+                .against(peer, fewest.clone())
+                .promised(Target::RatioAtMost(FACTOR))
         })
         .collect()
 }

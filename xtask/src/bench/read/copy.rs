@@ -13,7 +13,7 @@ use super::super::measure;
 use super::super::report::{Row, Target, Unit};
 use super::super::rounds::{Side, in_turns};
 use super::super::setting::Setting;
-use super::rows::row;
+use super::PEER;
 use super::stage::Stage;
 
 /// Both sides are given the same nix.conf and netrc, which `fh login` wrote: signatures are checked,
@@ -43,7 +43,7 @@ pub(super) fn run(
             "nix copy --from {url} left paths out"
         );
         place.leave(store);
-        Ok(measured.wall.as_secs_f64())
+        Ok(measured.wall)
     };
     let ours = format!(
         "{}{}",
@@ -58,16 +58,13 @@ pub(super) fn run(
             copy(stage.nginx.url(), directory)
         }),
     ];
-    let samples = in_turns(setting, setting.runs(5), sides, |wall| {
+    let [ours, peer] = in_turns(setting, setting.runs(5), sides, |wall| {
         Unit::Seconds.text(*wall)
     })?;
-    let row = row(
-        "read.copy",
-        "nix copy --from, whole closure",
-        Unit::Seconds,
-        Some(Target::RatioAtMost(1.05)),
-        samples.into(),
-    );
+    let what = "nix copy --from, whole closure";
+    let row = Row::new("read.copy", what, Unit::Seconds, ours)
+        .against(PEER, peer)
+        .promised(Target::RatioAtMost(1.05));
     let note = format!(
         "`nix copy --from` writes to an empty store on {}",
         place.file_system

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
+use crate::http;
+
 /// A file that is downloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct File {
@@ -87,18 +89,19 @@ impl Connection {
         );
         self.stream.write_all(request.as_bytes())?;
         let mut filled = 0;
-        let body = loop {
+        let (head, come) = loop {
             match self.stream.read(&mut self.buffer[filled..])? {
                 0 => bail!("GET {}: the connection ended", file.path),
                 count => filled += count,
             }
-            if let Some(end) = end_of_head(&self.buffer[..filled]) {
-                break end;
+            if let Some((head, body)) = http::split(&self.buffer[..filled]) {
+                break (head, body.len() as u64);
             }
             ensure!(filled < HEAD, "GET {}: an endless head", file.path);
         };
-        let head = std::str::from_utf8(&self.buffer[..body])?;
-        let length = content_length(head).with_context(|| format!("GET {}: {head}", file.path))?;
+        let length = length_of_success(head);
+        let length = length
+            .with_context(|| format!("GET {}: {}", file.path, String::from_utf8_lossy(head)))?;
         ensure!(
             length == file.bytes,
             "GET {}: {length} bytes instead of {}",
@@ -106,7 +109,7 @@ impl Connection {
             file.bytes
         );
         let mut left = length
-            .checked_sub((filled - body) as u64)
+            .checked_sub(come)
             .with_context(|| format!("GET {}: more than was announced", file.path))?;
         while left > 0 {
             let most = usize::try_from(left).map_or(BUFFER, |left| left.min(BUFFER));
@@ -119,25 +122,9 @@ impl Connection {
     }
 }
 
-/// Where the body begins.
-fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    Some(end + 4)
-}
-
-/// Of an answer that is a success.
-fn content_length(head: &str) -> Option<u64> {
-    let mut lines = head.split("\r\n");
-    if lines.next()?.split(' ').nth(1)? != "200" {
-        return None;
-    }
-    lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        if !name.eq_ignore_ascii_case("content-length") {
-            return None;
-        }
-        value.trim().parse().ok()
-    })
+fn length_of_success(head: &[u8]) -> Option<u64> {
+    let (status, length) = http::status_and_length(head)?;
+    (status == 200).then_some(length)
 }
 
 #[cfg(test)]
@@ -148,13 +135,10 @@ mod tests {
 
     #[test]
     fn the_length_is_taken_from_a_success_alone() {
-        let head =
-            |status: &str| format!("HTTP/1.1 {status}\r\na: b\r\ncontent-LENGTH: 12\r\n\r\n");
-        assert_eq!(content_length(&head("200 OK")), Some(12));
-        assert_eq!(content_length(&head("404 Not Found")), None);
-        assert_eq!(content_length("HTTP/1.1 200 OK\r\n\r\n"), None);
-        assert_eq!(end_of_head(b"ab\r\n\r\ncd"), Some(6));
-        assert_eq!(end_of_head(b"ab\r\n\r"), None);
+        let head = |status: &str| format!("HTTP/1.1 {status}\r\na: b\r\ncontent-LENGTH: 12");
+        assert_eq!(length_of_success(head("200 OK").as_bytes()), Some(12));
+        assert_eq!(length_of_success(head("404 Not Found").as_bytes()), None);
+        assert_eq!(length_of_success(b"HTTP/1.1 200 OK"), None);
     }
 
     /// Answers every request on a connection with `body`, announced as `announced` bytes.

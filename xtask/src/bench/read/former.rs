@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::super::former_rows::{RUNS, Spent, rows};
-use super::super::measure::{self, Cost};
+use super::super::former_rows::{Spent, compare};
+use super::super::measure::Cost;
 use super::super::report::Row;
-use super::super::rounds::{Side, in_turns};
+use super::super::rounds::Side;
 use super::super::setting::Setting;
 use super::super::wrk::Wrk;
 use super::stage::Stage;
@@ -14,7 +14,6 @@ use super::{Asked, ask, download_enough, script};
 /// Narinfos over one connection and sixteen, and all NARs over eight.
 pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
     let closure = setting.large()?;
-    let runs = setting.runs(RUNS);
     let stages = [
         ("fh", Stage::set(setting, setting.fh(), closure)?),
         ("former", Stage::set(setting, setting.former()?, closure)?),
@@ -32,19 +31,14 @@ pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
                     narinfos(stage, wrk, connections)
                 })
             });
-            let samples = in_turns(setting, runs, sides, Spent::text)?;
-            all.extend(rows(keys, &what, samples));
+            all.extend(compare(setting, keys, &what, sides)?);
         }
     }
     let sides = stages
         .each_ref()
         .map(|(name, stage)| Side::new(format!("{name}, NARs over 8"), move |_| nars(stage)));
-    let samples = in_turns(setting, runs, sides, Spent::text)?;
-    all.extend(rows(
-        ["former.nars_8", "former.nars_8_cpu"],
-        "2 GiB of NARs over 8",
-        samples,
-    ));
+    let keys = ["former.nars_8", "former.nars_8_cpu"];
+    all.extend(compare(setting, keys, "2 GiB of NARs over 8", sides)?);
     for (_, stage) in stages {
         stage.strike()?;
     }
@@ -68,12 +62,11 @@ fn narinfos(stage: &Stage<'_>, wrk: &Wrk, connections: usize) -> Result<Spent> {
 }
 
 fn nars(stage: &Stage<'_>) -> Result<Spent> {
-    let server = stage.installation.server.pid();
-    let before = measure::so_far(server);
-    let (_, time) = download_enough(stage.ours(), &stage.nars, 8)?;
-    let cost = Cost::between(before, measure::so_far(server));
+    let ((_, time), cost) = Cost::during(stage.installation.server.pid(), || {
+        download_enough(stage.ours(), &stage.nars, 8)
+    })?;
     Ok(Spent {
         time: time.as_secs_f64(),
-        cpu: cost.cpu.as_secs_f64(),
+        cpu: cost.cpu,
     })
 }

@@ -7,7 +7,6 @@
 mod copy;
 mod download;
 mod former;
-mod rows;
 mod stage;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::measure::{self, Cost};
+use super::measure::Cost;
 use super::report::{Row, Section, Target, Unit};
 use super::rounds::{Side, in_turns};
 use super::setting::Setting;
@@ -23,8 +22,10 @@ use super::wrk::{self, Expected, Load, Wrk};
 use crate::say;
 use download::{File, Source};
 pub(super) use former::against_former;
-use rows::row;
 use stage::Stage;
+
+/// The peer's name in tables.
+const PEER: &str = "nginx";
 
 /// Of each run of wrk.
 const SECONDS: u32 = 3;
@@ -84,33 +85,24 @@ fn narinfos(setting: &Setting, stage: &Stage<'_>, wrk: &Wrk) -> Result<Vec<Row>>
             }),
         ];
         let [ours, peer] = in_turns(setting, setting.runs(5), sides, Asked::text)?;
-        let values = |value: fn(&Asked) -> f64| {
-            let of = |asked: &[Asked]| asked.iter().map(value).collect();
-            (of(&ours), of(&peer))
+        let row = |key, what: &str, unit, value: fn(&Asked) -> f64| {
+            let values = |asked: &[Asked]| asked.iter().map(value).collect();
+            Row::new(key, what, unit, values(&ours)).against(PEER, values(&peer))
         };
         if connections == 1 {
-            rows.push(row(
-                "read.narinfo_latency",
-                "narinfo, 1 connection, latency",
-                Unit::Seconds,
-                Some(Target::RatioAtMost(1.5)),
-                values(|asked| asked.load.latency),
-            ));
+            let what = "narinfo, 1 connection, latency";
+            let latency = row("read.narinfo_latency", what, Unit::Seconds, |it| {
+                it.load.latency
+            });
+            rows.push(latency.promised(Target::RatioAtMost(1.5)));
         } else {
-            rows.push(row(
-                "read.narinfo_rate",
-                "narinfo, 16 connections",
-                Unit::PerSecond,
-                Some(Target::RatioAtLeast(0.5)),
-                values(|asked| asked.load.requests_per_second),
-            ));
-            rows.push(row(
-                "read.narinfo_cpu",
-                "the server's CPU time for a narinfo",
-                Unit::Seconds,
-                None,
-                values(|asked| asked.cpu),
-            ));
+            let what = "narinfo, 16 connections";
+            let rate = row("read.narinfo_rate", what, Unit::PerSecond, |it| {
+                it.load.requests_per_second
+            });
+            rows.push(rate.promised(Target::RatioAtLeast(0.5)));
+            let what = "the server's CPU time for a narinfo";
+            rows.push(row("read.narinfo_cpu", what, Unit::Seconds, |it| it.cpu));
         }
     }
     Ok(rows)
@@ -137,12 +129,12 @@ fn ask(
     connections: usize,
 ) -> Result<Asked> {
     let url = format!("http://127.0.0.1:{}", source.port);
-    let before = measure::so_far(server);
-    let load = wrk.run(&url, script, connections, SECONDS, Expected::Found)?;
-    let cost = Cost::between(before, measure::so_far(server));
+    let (load, cost) = Cost::during(server, || {
+        wrk.run(&url, script, connections, SECONDS, Expected::Found)
+    })?;
     Ok(Asked {
         load,
-        cpu: cost.cpu.as_secs_f64() / load.requests,
+        cpu: cost.cpu / load.requests,
     })
 }
 
@@ -186,13 +178,11 @@ fn nars(setting: &Setting, stage: &Stage<'_>) -> Result<Vec<Row>> {
         let [ours, peer] = in_turns(setting, setting.runs(5), sides, |rate| {
             Unit::BytesPerSecond.text(*rate)
         })?;
-        rows.push(row(
-            key,
-            what,
-            Unit::BytesPerSecond,
-            Some(Target::RatioAtLeast(0.8)),
-            (ours, peer),
-        ));
+        rows.push(
+            Row::new(key, what, Unit::BytesPerSecond, ours)
+                .against(PEER, peer)
+                .promised(Target::RatioAtLeast(0.8)),
+        );
     }
     Ok(rows)
 }
@@ -205,19 +195,12 @@ fn download_enough(
 ) -> Result<(u64, Duration)> {
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     let times = DOWNLOAD.div_ceil(bytes);
-    let files: Vec<File> = files
-        .iter()
-        .map(|file| File {
-            path: format!("{root}{}", file.path),
-            bytes: file.bytes,
-        })
-        .collect();
-    let files: Vec<File> = files
-        .iter()
-        .cycle()
-        .take(files.len() * usize::try_from(times)?)
-        .cloned()
-        .collect();
+    let below = files.iter().map(|file| File {
+        path: format!("{root}{}", file.path),
+        bytes: file.bytes,
+    });
+    let all = files.len() * usize::try_from(times)?;
+    let files: Vec<File> = below.cycle().take(all).collect();
     let time = download::all(source, &files, connections)?;
     Ok((bytes * times, time))
 }

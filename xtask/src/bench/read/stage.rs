@@ -104,7 +104,7 @@ impl<'a> Stage<'a> {
         (source, "/".to_owned())
     }
 
-    /// Stops both servers.
+    /// Stops both servers, which must end well.
     pub(super) fn strike(self) -> Result<()> {
         self.nginx.stop()?;
         self.installation.server.stop()

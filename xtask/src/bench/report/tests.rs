@@ -3,16 +3,11 @@
 use super::*;
 
 fn row(target: Option<Target>, ours: &[f64], peer: Option<&[f64]>) -> Row {
-    Row {
-        key: "a.b",
-        what: "a thing".to_owned(),
-        unit: Unit::Seconds,
-        fh: ours.to_vec(),
-        peer: peer.map(|samples| Peer {
-            name: "other".to_owned(),
-            samples: samples.to_vec(),
-        }),
-        target,
+    let row = Row::new("a.b", "a thing", Unit::Seconds, ours.to_vec());
+    let row = Row { target, ..row };
+    match peer {
+        Some(samples) => row.against("other", samples.to_vec()),
+        None => row,
     }
 }
 

@@ -1,4 +1,4 @@
-//! A store of derivation files, and shell scripts that answer as versions of Nix do. Real Nix is asked in `tests/nix_realisations.rs`.
+//! A store of derivation files, and shell scripts that answer as versions of Nix do. Real Nix is asked in `tests/end_to_end/realisations.rs`.
 
 use std::fs;
 

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 /// One regular file of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SourceFile {
-    /// Where it is.
+    /// The file or directory that becomes the store path.
     pub(super) path: PathBuf,
     /// Where it goes below a store path.
     pub(super) relative: PathBuf,
