@@ -10,10 +10,10 @@ use fh_api::{
 use fh_client::{Client, Error as ClientError, Result as ClientResult};
 use serde::Serialize;
 
-use super::super::invitation::{is_service_account, takes_effect};
 use super::plan::{Plan, Request, Step};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::nouns::invited::{is_service_account, takes_effect};
 use crate::similar::is_same_name;
 
 /// What became of a request.

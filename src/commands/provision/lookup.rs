@@ -8,13 +8,13 @@ use std::collections::btree_map::Entry;
 use fh_api::{AccountInfo, ErrorCode, FlakeInfo, Name, Permission, Visibility, Whoami};
 use fh_client::{Client, Result as ClientResult};
 
-use super::super::found::{if_there, organization};
 use super::file::File;
 use super::names::{Answers, Questions, Resolved, organizations};
 use super::plan::Caller;
 use super::state::{Present, PresentFlake};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::nouns::found::{if_there, organization};
 
 /// What the server says about a file.
 pub(super) struct Found {

@@ -32,7 +32,7 @@ use self::file::File;
 use self::plan::{Facts, Plan, Sign, Step, plan};
 use self::problem::{Problem, Said, refused};
 use self::source::Source;
-use super::confirm::{Effect, Yes};
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;

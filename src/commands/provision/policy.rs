@@ -17,8 +17,8 @@ use fh_auth::policy::{Policy as Checked, usual_issuer};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::super::trust::{Difference, differences};
 use super::problem::{Said, Spot};
+use crate::nouns::policies::{Difference, differences};
 pub(super) use read::read;
 
 /// What a trust policy is to be: as the server keeps it, whichever way the file says it.

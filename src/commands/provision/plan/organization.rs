@@ -8,7 +8,6 @@ use fh_api::{
     UpdateFlake, UpdateOrganization, Visibility,
 };
 
-use super::super::super::trust::Difference;
 use super::super::file::{Flake, Grants, Organization};
 use super::super::names::contains;
 use super::super::policy::{Outcome, Policy};
@@ -16,6 +15,7 @@ use super::super::problem::{Problem, Said, Spot};
 use super::super::state::{Grant, Present, PresentFlake, find};
 use super::facts::Facts;
 use super::step::{Plan, Request, Sign, Stage, Step};
+use crate::nouns::policies::Difference;
 use crate::similar;
 use crate::similar::is_same_name;
 use crate::text::joined;
