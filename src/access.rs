@@ -13,38 +13,29 @@ use rustix::io::Errno;
 
 /// Something on the way to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Obstacle {
+pub(crate) struct Obstacle {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: Kind,
+    /// This user can take it out of the way without asking anybody what else it is for: it is theirs, or in a
+    /// directory of theirs, where links lead.
+    pub(crate) is_mine: bool,
+}
+
+/// What stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
     /// A file or a directory of this user, whose mode keeps them out.
-    Mode {
-        path: PathBuf,
-        mode: u32,
-        denied: Denied,
-    },
+    Mode { mode: u32, denied: Denied },
     /// A file or a directory of somebody else.
-    Foreign {
-        path: PathBuf,
-        owner: u32,
-        denied: Denied,
-        /// The directory that has it, where links lead, is this user's.
-        is_among_mine: bool,
-    },
+    Foreign { owner: u32, denied: Denied },
     /// A directory of a file system that nobody can write to.
-    ReadOnly { path: PathBuf },
+    ReadOnly,
     /// A link to something that is not there.
-    DeadLink {
-        path: PathBuf,
-        target: PathBuf,
-        /// The link itself is this user's.
-        is_mine: bool,
-    },
+    DeadLink { target: PathBuf },
     /// A link that leads back to itself.
-    LinkLoop {
-        path: PathBuf,
-        /// The link itself is this user's.
-        is_mine: bool,
-    },
+    LinkLoop,
     /// Something else where a directory is needed.
-    NotADirectory { path: PathBuf },
+    NotADirectory,
 }
 
 /// What this user may not do.
@@ -81,14 +72,22 @@ pub(crate) fn quoted(path: &Path) -> String {
 }
 
 impl Obstacle {
+    fn new(path: &Path, kind: Kind, is_mine: bool) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            is_mine,
+        }
+    }
+
     /// What an operation on a file failed of; none where that is no question of access.
     pub(crate) fn behind(path: &Path, error: &io::Error) -> Option<Self> {
         let found = Self::on_the_way_to(path)?;
-        let explains = match &found {
-            Self::Mode { .. } | Self::Foreign { .. } | Self::ReadOnly { .. } => is_denied(error),
-            Self::DeadLink { .. } => is_denied(error) || error.kind() == io::ErrorKind::NotFound,
-            Self::LinkLoop { .. } => error.raw_os_error() == Some(Errno::LOOP.raw_os_error()),
-            Self::NotADirectory { .. } => error.kind() == io::ErrorKind::NotADirectory,
+        let explains = match &found.kind {
+            Kind::Mode { .. } | Kind::Foreign { .. } | Kind::ReadOnly => is_denied(error),
+            Kind::DeadLink { .. } => is_denied(error) || error.kind() == io::ErrorKind::NotFound,
+            Kind::LinkLoop => error.raw_os_error() == Some(Errno::LOOP.raw_os_error()),
+            Kind::NotADirectory => error.kind() == io::ErrorKind::NotADirectory,
         };
         explains.then_some(found)
     }
@@ -110,11 +109,7 @@ impl Obstacle {
                     }
                     directory = Some((part, metadata));
                 }
-                Ok(_) if !is_last => {
-                    return Some(Self::NotADirectory {
-                        path: part.to_owned(),
-                    });
-                }
+                Ok(_) if !is_last => return Some(Self::new(part, Kind::NotADirectory, true)),
                 Ok(metadata) => {
                     if rustix::fs::access(part, Access::READ_OK).is_err() {
                         return Self::denied(part, &metadata, Denied::Reading);
@@ -131,9 +126,7 @@ impl Obstacle {
         let (directory, metadata) = directory?;
         match rustix::fs::access(directory, Access::WRITE_OK) {
             Ok(()) => None,
-            Err(Errno::ROFS) => Some(Self::ReadOnly {
-                path: directory.to_owned(),
-            }),
+            Err(Errno::ROFS) => Some(Self::new(directory, Kind::ReadOnly, false)),
             Err(_) => Self::denied(directory, &metadata, Denied::Writing),
         }
     }
@@ -143,19 +136,13 @@ impl Obstacle {
         let target = std::fs::read_link(path).ok()?;
         let me = rustix::process::geteuid().as_raw();
         let is_mine = path.symlink_metadata().is_ok_and(|it| it.uid() == me);
-        let there = path.to_owned();
-        if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
-            return Some(Self::LinkLoop {
-                path: there,
-                is_mine,
-            });
-        }
-        let target = path.parent().unwrap_or(Path::new("")).join(target);
-        Some(Self::DeadLink {
-            path: there,
-            target,
-            is_mine,
-        })
+        let kind = if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+            Kind::LinkLoop
+        } else {
+            let target = path.parent().unwrap_or(Path::new("")).join(target);
+            Kind::DeadLink { target }
+        };
+        Some(Self::new(path, kind, is_mine))
     }
 
     fn denied(path: &Path, metadata: &std::fs::Metadata, denied: Denied) -> Option<Self> {
@@ -164,84 +151,51 @@ impl Obstacle {
         if user.is_root() {
             return None;
         }
-        let is_mine = |uid: u32| uid == user.as_raw();
         let owner = metadata.uid();
-        if is_mine(owner) {
-            return Some(Self::Mode {
-                path: path.to_owned(),
-                mode: metadata.mode() & 0o777,
-                denied,
-            });
+        if owner == user.as_raw() {
+            let mode = metadata.mode() & 0o777;
+            return Some(Self::new(path, Kind::Mode { mode, denied }, true));
         }
-        Some(Self::Foreign {
-            path: path.to_owned(),
-            owner,
-            denied,
-            is_among_mine: is_in_directory_of(path, user.as_raw()),
-        })
+        let is_among_mine = is_in_directory_of(path, user.as_raw());
+        Some(Self::new(
+            path,
+            Kind::Foreign { owner, denied },
+            is_among_mine,
+        ))
     }
 
     /// The command that takes it out of the way; none where others have to be asked, or a person has to choose.
     pub(crate) fn command(&self) -> Option<String> {
-        match self {
-            Self::Mode {
-                path,
-                denied: Denied::Reading,
-                ..
-            } => Some(format!("chmod 600 {}", quoted(path))),
-            Self::Mode { path, .. } => Some(format!("chmod u+rwx {}", quoted(path))),
-            Self::Foreign {
-                path,
-                denied,
-                is_among_mine: true,
-                ..
-            } => {
+        let path = quoted(&self.path);
+        match (&self.kind, self.is_mine) {
+            (Kind::Mode { denied, .. }, _) => Some(match denied {
+                Denied::Reading => format!("chmod 600 {path}"),
+                Denied::Entering | Denied::Writing => format!("chmod u+rwx {path}"),
+            }),
+            (Kind::Foreign { denied, .. }, true) => {
                 let with_all = match denied {
                     Denied::Reading => "",
                     Denied::Entering | Denied::Writing => "-R ",
                 };
-                let path = quoted(path);
                 Some(format!("sudo chown {with_all}\"$(id -un)\" {path}"))
             }
-            Self::LinkLoop {
-                path,
-                is_mine: true,
-            }
-            | Self::DeadLink {
-                path,
-                is_mine: true,
-                ..
-            } => Some(format!("rm {}", quoted(path))),
-            Self::Foreign { .. }
-            | Self::DeadLink { .. }
-            | Self::LinkLoop { .. }
-            | Self::ReadOnly { .. }
-            | Self::NotADirectory { .. } => None,
+            (Kind::LinkLoop | Kind::DeadLink { .. }, true) => Some(format!("rm {path}")),
+            (Kind::ReadOnly | Kind::NotADirectory, _) | (_, false) => None,
         }
     }
 
     /// What is in the way and what to do about it, as a sentence.
     pub(crate) fn hint(&self) -> String {
-        match (self, self.command()) {
-            (Self::DeadLink { .. }, Some(command)) => {
+        match (&self.kind, self.command()) {
+            (Kind::DeadLink { .. }, Some(command)) => {
                 format!("{self}. Make what it leads to, or remove the link: `{command}`")
             }
-            (Self::NotADirectory { path }, _) => {
-                let path = quoted(path);
+            (Kind::NotADirectory, _) => {
+                let path = quoted(&self.path);
                 format!("{self}. Move it away: `mv {path} {path}.old`")
             }
             (_, Some(command)) => format!("{self}: `{command}`"),
             (_, None) => format!("{self}."),
-        }
-    }
-
-    /// Whether this user can take it out of the way without asking anybody what else it is for.
-    pub(crate) fn is_mine(&self) -> bool {
-        match self {
-            Self::Mode { .. } | Self::NotADirectory { .. } => true,
-            Self::DeadLink { is_mine, .. } | Self::LinkLoop { is_mine, .. } => *is_mine,
-            Self::Foreign { is_among_mine, .. } => *is_among_mine,
-            Self::ReadOnly { .. } => false,
         }
     }
 }
@@ -266,45 +220,29 @@ impl fmt::Display for Denied {
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mode { path, mode, denied } => write!(
-                f,
-                "{} is yours, and its mode {mode:03o} does not let you {denied}",
-                path.display()
-            ),
-            Self::Foreign {
-                path,
-                owner,
-                denied,
-                ..
-            } => {
-                let owner = match owner {
-                    0 => "root".to_owned(),
-                    owner => format!("another user ({owner})"),
-                };
+        write!(f, "{} ", self.path.display())?;
+        match &self.kind {
+            Kind::Mode { mode, denied } => {
                 write!(
                     f,
-                    "{} belongs to {owner}, and you may not {denied}",
-                    path.display()
+                    "is yours, and its mode {mode:03o} does not let you {denied}"
                 )
             }
-            Self::ReadOnly { path } => write!(
-                f,
-                "{} is on a file system that is mounted read-only",
-                path.display()
-            ),
-            Self::DeadLink { path, target, .. } => write!(
-                f,
-                "{} is a link to {}, which is not there",
-                path.display(),
-                target.display()
-            ),
-            Self::LinkLoop { path, .. } => {
-                write!(f, "{} is a link that leads back to itself", path.display())
+            Kind::Foreign { owner: 0, denied } => {
+                write!(f, "belongs to root, and you may not {denied}")
             }
-            Self::NotADirectory { path } => {
-                write!(f, "{} is a file, and has to be a directory", path.display())
+            Kind::Foreign { owner, denied } => {
+                write!(
+                    f,
+                    "belongs to another user ({owner}), and you may not {denied}"
+                )
             }
+            Kind::ReadOnly => f.write_str("is on a file system that is mounted read-only"),
+            Kind::DeadLink { target } => {
+                write!(f, "is a link to {}, which is not there", target.display())
+            }
+            Kind::LinkLoop => f.write_str("is a link that leads back to itself"),
+            Kind::NotADirectory => f.write_str("is a file, and has to be a directory"),
         }
     }
 }
@@ -319,25 +257,18 @@ mod tests {
 
     #[test]
     fn what_is_mine_is_opened_again_and_what_is_not_is_left_alone() {
-        let mode = |mode, denied| Obstacle::Mode {
-            path: path(),
-            mode,
-            denied,
-        };
-        let foreign = |owner, denied, is_among_mine| Obstacle::Foreign {
-            path: path(),
-            owner,
-            denied,
-            is_among_mine,
-        };
-        let looping = |path: &str, is_mine| Obstacle::LinkLoop {
-            path: path.into(),
-            is_mine,
-        };
-        let dead = |is_mine| Obstacle::DeadLink {
-            path: path(),
-            target: PathBuf::from("/nowhere/x"),
-            is_mine,
+        let it = |kind, is_mine| Obstacle::new(&path(), kind, is_mine);
+        let mode = |mode, denied| it(Kind::Mode { mode, denied }, true);
+        let foreign = |owner, denied, is_mine| it(Kind::Foreign { owner, denied }, is_mine);
+        let looping = |path: &str, is_mine| Obstacle::new(Path::new(path), Kind::LinkLoop, is_mine);
+        let target = PathBuf::from("/nowhere/x");
+        let dead = |is_mine| {
+            it(
+                Kind::DeadLink {
+                    target: target.clone(),
+                },
+                is_mine,
+            )
         };
         for (obstacle, hint) in [
             (
@@ -369,7 +300,7 @@ mod tests {
                 "/h/n belongs to another user (7), and you may not write to it.",
             ),
             (
-                Obstacle::ReadOnly { path: path() },
+                it(Kind::ReadOnly, false),
                 "/h/n is on a file system that is mounted read-only.",
             ),
             (
@@ -389,7 +320,7 @@ mod tests {
                 "/h/n is a link to /nowhere/x, which is not there.",
             ),
             (
-                Obstacle::NotADirectory { path: path() },
+                it(Kind::NotADirectory, true),
                 "/h/n is a file, and has to be a directory. Move it away: `mv /h/n /h/n.old`",
             ),
         ] {

@@ -27,10 +27,10 @@ enum Effect {
 struct Verb {
     /// The word that help, documents and messages use.
     word: &'static str,
-    /// Words for the same that the help names.
-    also: &'static [&'static str],
-    /// Further words that are accepted.
-    or: &'static [&'static str],
+    /// Words for the same that the help names, with blanks between them.
+    also: &'static str,
+    /// Further words that are accepted, with blanks between them.
+    or: &'static str,
     effect: Effect,
     /// What it is given, in order: the value names of its positional arguments.
     #[cfg_attr(
@@ -44,27 +44,27 @@ struct Verb {
 #[derive(Debug)]
 struct Noun {
     word: &'static str,
-    /// Further words that are accepted.
-    or: &'static [&'static str],
+    /// Further words that are accepted, with blanks between them.
+    or: &'static str,
     verbs: &'static [Verb],
 }
 
 const fn verb(word: &'static str) -> Verb {
     Verb {
         word,
-        also: &[],
-        or: &[],
+        also: "",
+        or: "",
         effect: Effect::Keeps,
         takes: "",
     }
 }
 
 impl Verb {
-    const fn also(self, also: &'static [&'static str]) -> Self {
+    const fn also(self, also: &'static str) -> Self {
         Self { also, ..self }
     }
 
-    const fn or(self, or: &'static [&'static str]) -> Self {
+    const fn or(self, or: &'static str) -> Self {
         Self { or, ..self }
     }
 
@@ -87,199 +87,145 @@ impl Verb {
     }
 }
 
-const CREATE: Verb = verb("create").or(&["new", "add"]);
-const DELETE: Verb = verb("delete").or(&["remove", "rm"]).asks();
-const ADD: Verb = verb("add").or(&["create", "new"]);
-const REMOVE: Verb = verb("remove").or(&["delete", "rm"]);
-const LIST: Verb = verb("list").or(&["ls"]);
-const SHOW: Verb = verb("show").or(&["get", "info"]);
-const SET: Verb = verb("set").or(&["update", "edit"]);
-const RENAME: Verb = verb("rename").or(&["mv"]).asks();
+const fn noun(word: &'static str, or: &'static str) -> Noun {
+    Noun {
+        word,
+        or,
+        verbs: &[],
+    }
+}
+
+impl Noun {
+    const fn has(self, verbs: &'static [Verb]) -> Self {
+        Self { verbs, ..self }
+    }
+}
+
+const CREATE: Verb = verb("create").or("new add");
+const DELETE: Verb = verb("delete").or("remove rm").asks();
+const ADD: Verb = verb("add").or("create new");
+const REMOVE: Verb = verb("remove").or("delete rm");
+const LIST: Verb = verb("list").or("ls");
+const SHOW: Verb = verb("show").or("get info");
+const SET: Verb = verb("set").or("update edit");
+const RENAME: Verb = verb("rename").or("mv").asks();
 /// Of a name that was given up.
 const FREE_NAME: Verb = verb("free-name").asks().takes("NAME");
 
 const NOUNS: &[Noun] = &[
-    Noun {
-        word: "server",
-        or: &["servers"],
-        verbs: &[
-            LIST,
-            verb("use").or(&["default", "switch"]).takes("NAME"),
-            REMOVE
-                .or(&["delete", "rm", "forget"])
-                .takes_back()
-                .takes("NAME"),
-        ],
-    },
+    noun("server", "servers").has(&[
+        LIST,
+        verb("use").or("default switch").takes("NAME"),
+        REMOVE.or("delete rm forget").takes_back().takes("NAME"),
+    ]),
     // As FlakeHub's command has it: the verb comes first.
-    Noun {
-        word: "list",
-        or: &["ls"],
-        verbs: &[verb("flakes").or(&["flake"]).takes("ORG")],
-    },
-    Noun {
-        word: "org",
-        or: &[
-            "orgs",
-            "organization",
-            "organizations",
-            "organisation",
-            "organisations",
-        ],
-        verbs: &[
-            CREATE.takes("ORG"),
-            LIST,
-            SHOW.takes("ORG"),
-            SET.takes("ORG"),
-            RENAME.takes("ORG NAME"),
-            verb("leave").asks().takes("ORG"),
-            verb("own").takes_back().takes("ORG ROOT"),
-            DELETE.takes("ORG"),
-            FREE_NAME,
-        ],
-    },
-    Noun {
-        word: "member",
-        or: &["members"],
-        verbs: &[
-            LIST.takes("ORG"),
-            SET.also(&["add"])
-                .or(&["invite", "create", "new", "update", "edit"])
-                .takes("ORG USER ROLE"),
-            REMOVE.asks().takes("ORG USER"),
-        ],
-    },
+    noun("list", "ls").has(&[verb("flakes").or("flake").takes("ORG")]),
+    noun(
+        "org",
+        "orgs organization organizations organisation organisations",
+    )
+    .has(&[
+        CREATE.takes("ORG"),
+        LIST,
+        SHOW.takes("ORG"),
+        SET.takes("ORG"),
+        RENAME.takes("ORG NAME"),
+        verb("leave").asks().takes("ORG"),
+        verb("own").takes_back().takes("ORG ROOT"),
+        DELETE.takes("ORG"),
+        FREE_NAME,
+    ]),
+    noun("member", "members").has(&[
+        LIST.takes("ORG"),
+        SET.also("add")
+            .or("invite create new update edit")
+            .takes("ORG USER ROLE"),
+        REMOVE.asks().takes("ORG USER"),
+    ]),
     // It is created and deleted itself, and has members: none of its verbs means two of these.
-    Noun {
-        word: "team",
-        or: &["teams", "group", "groups"],
-        verbs: &[
-            verb("create").or(&["new"]).takes("ORG/TEAM"),
-            LIST.takes("ORG"),
-            SHOW.takes("ORG/TEAM"),
-            verb("add").takes("ORG/TEAM USER"),
-            verb("remove").takes_back().takes("ORG/TEAM USER"),
-            verb("delete").asks().takes("ORG/TEAM"),
-        ],
-    },
-    Noun {
-        word: "flake",
-        or: &["flakes"],
-        verbs: &[
-            CREATE.takes("ORG/PROJECT"),
-            SHOW.takes("ORG/PROJECT"),
-            SET.asks().takes("ORG/PROJECT"),
-            RENAME.takes("ORG/PROJECT NAME"),
-            LIST.takes("ORG"),
-            DELETE.takes("ORG/PROJECT"),
-            FREE_NAME.takes("ORG/PROJECT"),
-        ],
-    },
-    Noun {
-        word: "grant",
-        or: &["grants"],
-        verbs: &[
-            ADD.or(&["create", "new", "set", "give"])
-                .takes("ORG/PROJECT|ORG/* WHO ROLE"),
-            REMOVE
-                .or(&["delete", "rm", "revoke"])
-                .takes_back()
-                .takes("ORG/PROJECT|ORG/* WHO"),
-            LIST.or(&["ls", "show"]).takes("ORG/PROJECT|ORG/*"),
-        ],
-    },
-    Noun {
-        word: "invitation",
-        or: &["invitations"],
-        verbs: &[
-            LIST,
-            verb("accept").or(&["join"]).takes("ORG"),
-            verb("decline")
-                .or(&["reject", "refuse"])
-                .takes_back()
-                .takes("ORG"),
-        ],
-    },
+    noun("team", "teams group groups").has(&[
+        verb("create").or("new").takes("ORG/TEAM"),
+        LIST.takes("ORG"),
+        SHOW.takes("ORG/TEAM"),
+        verb("add").takes("ORG/TEAM USER"),
+        verb("remove").takes_back().takes("ORG/TEAM USER"),
+        verb("delete").asks().takes("ORG/TEAM"),
+    ]),
+    noun("flake", "flakes").has(&[
+        CREATE.takes("ORG/PROJECT"),
+        SHOW.takes("ORG/PROJECT"),
+        SET.asks().takes("ORG/PROJECT"),
+        RENAME.takes("ORG/PROJECT NAME"),
+        LIST.takes("ORG"),
+        DELETE.takes("ORG/PROJECT"),
+        FREE_NAME.takes("ORG/PROJECT"),
+    ]),
+    noun("grant", "grants").has(&[
+        ADD.or("create new set give")
+            .takes("ORG/PROJECT|ORG/* WHO ROLE"),
+        REMOVE
+            .or("delete rm revoke")
+            .takes_back()
+            .takes("ORG/PROJECT|ORG/* WHO"),
+        LIST.or("ls show").takes("ORG/PROJECT|ORG/*"),
+    ]),
+    noun("invitation", "invitations").has(&[
+        LIST,
+        verb("accept").or("join").takes("ORG"),
+        verb("decline")
+            .or("reject refuse")
+            .takes_back()
+            .takes("ORG"),
+    ]),
     // An earlier word for `fh why`.
-    Noun {
-        word: "access",
-        or: &[],
-        verbs: &[verb("explain").takes("PATH")],
-    },
-    Noun {
-        word: "token",
-        or: &["tokens"],
-        verbs: &[
-            CREATE,
-            LIST,
-            verb("inspect")
-                .also(&["show"])
-                .or(&["get", "info"])
-                .takes("FILE"),
-            verb("revoke")
-                .also(&["delete"])
-                .or(&["remove", "rm"])
-                .asks()
-                .takes("ID"),
-            verb("rotate").takes_back().takes("ID"),
-            verb("renew").or(&["refresh"]),
-        ],
-    },
-    Noun {
-        word: "service-account",
-        or: &["service-accounts"],
-        verbs: &[
-            CREATE.takes("ORG/NAME"),
-            LIST.takes("ORG"),
-            RENAME.takes("ORG/NAME NAME"),
-            DELETE.also(&["remove"]).or(&["rm"]).takes("ORG/NAME"),
-        ],
-    },
-    Noun {
-        word: "trust",
-        or: &[],
-        verbs: &[
-            // One command for each provider.
-            ADD,
-            LIST.takes("ORG"),
-            SHOW.takes("ORG/NAME"),
-            REMOVE
-                .also(&["delete"])
-                .or(&["rm"])
-                .asks()
-                .takes("ORG/NAME"),
-            verb("test").or(&["check"]).takes("ORG FILE"),
-        ],
-    },
-    Noun {
-        word: "user",
-        or: &["users", "account", "accounts"],
-        verbs: &[
-            CREATE.takes("USER"),
-            LIST,
-            SHOW.takes("USER"),
-            SET.asks().takes("USER"),
-            RENAME.takes("USER NAME"),
-            verb("disable").takes_back().takes("USER"),
-            verb("enable").takes("USER"),
-            FREE_NAME,
-        ],
-    },
-    Noun {
-        word: "key",
-        or: &["keys"],
-        verbs: &[
-            LIST.or(&["ls", "show"]).takes("ORG"),
-            verb("rotate").asks().takes("ORG"),
-        ],
-    },
+    noun("access", "").has(&[verb("explain").takes("PATH")]),
+    noun("token", "tokens").has(&[
+        CREATE,
+        LIST,
+        verb("inspect").also("show").or("get info").takes("FILE"),
+        verb("revoke")
+            .also("delete")
+            .or("remove rm")
+            .asks()
+            .takes("ID"),
+        verb("rotate").takes_back().takes("ID"),
+        verb("renew").or("refresh"),
+    ]),
+    noun("service-account", "service-accounts").has(&[
+        CREATE.takes("ORG/NAME"),
+        LIST.takes("ORG"),
+        RENAME.takes("ORG/NAME NAME"),
+        DELETE.also("remove").or("rm").takes("ORG/NAME"),
+    ]),
+    noun("trust", "").has(&[
+        // One command for each provider.
+        ADD,
+        LIST.takes("ORG"),
+        SHOW.takes("ORG/NAME"),
+        REMOVE.also("delete").or("rm").asks().takes("ORG/NAME"),
+        verb("test").or("check").takes("ORG FILE"),
+    ]),
+    noun("user", "users account accounts").has(&[
+        CREATE.takes("USER"),
+        LIST,
+        SHOW.takes("USER"),
+        SET.asks().takes("USER"),
+        RENAME.takes("USER NAME"),
+        verb("disable").takes_back().takes("USER"),
+        verb("enable").takes("USER"),
+        FREE_NAME,
+    ]),
+    noun("key", "keys").has(&[
+        LIST.or("ls show").takes("ORG"),
+        verb("rotate").asks().takes("ORG"),
+    ]),
 ];
 
 /// Commands that are no noun.
 const DEEDS: &[Verb] = &[
     verb("login").takes("URL COMMAND"),
     verb("logout").takes_back(),
-    verb("status").also(&["whoami"]),
+    verb("status").also("whoami"),
     verb("doctor"),
     verb("push").takes("ORG/PROJECT|CACHE PATH|INSTALLABLE"),
     verb("follow").takes("ORG/PROJECT|ORG/*"),
@@ -288,7 +234,7 @@ const DEEDS: &[Verb] = &[
     verb("provision").asks().takes("FILE"),
     verb("audit"),
     verb("serve"),
-    verb("completion").or(&["completions"]).takes("SHELL"),
+    verb("completion").or("completions").takes("SHELL"),
     verb("man").takes("DIR"),
     verb(crate::completion::REMEMBER_NAMES),
 ];
@@ -306,7 +252,7 @@ pub(super) fn with_all_words(mut command: Command) -> Command {
             for verb in noun.verbs {
                 command = command.mut_subcommand(verb.word, |command| worded(command, verb));
             }
-            command.aliases(noun.or.iter().copied())
+            command.aliases(noun.or.split_whitespace())
         });
     }
     command
@@ -314,8 +260,8 @@ pub(super) fn with_all_words(mut command: Command) -> Command {
 
 fn worded(command: Command, verb: &Verb) -> Command {
     let command = command
-        .visible_aliases(verb.also.iter().copied())
-        .aliases(verb.or.iter().copied());
+        .visible_aliases(verb.also.split_whitespace())
+        .aliases(verb.or.split_whitespace());
     let has_yes = command
         .get_arguments()
         .any(|argument| argument.get_id() == "yes");

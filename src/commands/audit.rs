@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::token_id::{self, TokenId};
 use crate::context::Context;
 use crate::error::{CommandError, Named};
-use crate::output::{Column, Printed, Tone, column, human, number};
+use crate::output::{Columns, Printed, Tone, human};
 
 /// How long the server is asked to wait for a further event.
 const WAIT: Duration = Duration::from_secs(25);
@@ -90,10 +90,10 @@ pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), Co
     let client = context.client_with_token()?;
     let follow = arguments.follow;
     let asked_for_one = arguments.org.clone();
-    let token = match &arguments.token {
-        Some(id) => Some(token_id::resolve(id, &client, context)?),
-        None => None,
-    };
+    let token = arguments.token.as_ref();
+    let token = token
+        .map(|id| token_id::resolve(id, &client, context))
+        .transpose()?;
     let filter = AuditFilter {
         org: arguments.org,
         flake: arguments.flake,
@@ -119,15 +119,11 @@ pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), Co
     if follow {
         return self::follow(&client, filter, context).map_err(explained);
     }
-    let found = context
-        .ask("cannot read the audit log", async {
-            client.audit(&filter).await
-        })
-        .map_err(explained)?
-        .events;
-    context.output.list(&columns(), &found)?;
-    context.output.when_empty(&found, "No events match.");
-    Ok(())
+    let found = context.ask("cannot read the audit log", client.audit(&filter));
+    let found = found.map_err(explained)?.events;
+    context
+        .output
+        .list_or(&columns(), &found, "No events match.")
 }
 
 fn follow(client: &Client, mut filter: AuditFilter, context: &Context) -> Result<(), CommandError> {
@@ -146,67 +142,41 @@ fn follow(client: &Client, mut filter: AuditFilter, context: &Context) -> Result
     })
 }
 
-fn columns() -> Vec<Column<AuditEvent>> {
-    fn text<T: ToString>(value: Option<&T>) -> String {
-        value.map(ToString::to_string).unwrap_or_default()
-    }
-    vec![
-        number("id", "ID", |event: &AuditEvent| event.id.to_string()).wide(),
-        column("at", "WHEN", |event: &AuditEvent| {
-            human::timestamp(event.at)
-        }),
-        column("action", "ACTION", |event: &AuditEvent| {
-            event.action.clone()
-        })
+fn columns() -> Columns<AuditEvent> {
+    Columns::<AuditEvent>::new()
+        .number("id", "ID")
+        .wide()
+        .made("at", "WHEN", |event| human::timestamp(event.at))
+        .text("action", "ACTION")
         // Beside it stands that it was refused.
-        .shown(|event, _| what_was_asked_for(&event.action).to_owned()),
-        column("denied", "RESULT", |event: &AuditEvent| {
-            event.denied.to_string()
-        })
+        .shown(|event, _| what_was_asked_for(&event.action).to_owned())
+        .text("denied", "RESULT")
         .shown(|event, _| if event.denied { "refused" } else { "done" }.to_owned())
-        .toned(|event, _| event.denied.then_some(Tone::Bad)),
-        column("user", "WHO", |event: &AuditEvent| {
-            text(event.user.as_ref())
-        }),
-        column("address", "FROM", |event: &AuditEvent| {
-            text(event.address.as_ref())
-        })
-        .ranked(2),
-        column("organization", "ORG", |event: &AuditEvent| {
-            text(event.organization.as_ref())
-        })
-        .wide(),
-        column("flake", "ON", |event: &AuditEvent| {
-            text(event.flake.as_ref())
-        })
+        .toned(|event, _| event.denied.then_some(Tone::Bad))
+        .text("user", "WHO")
+        .text("address", "FROM")
+        .ranked(2)
+        .text("organization", "ORG")
+        .wide()
+        .text("flake", "ON")
         .shown(|event, _| match (&event.flake, &event.organization) {
             (Some(flake), _) => flake.to_string(),
-            (None, organization) => text(organization.as_ref()),
+            (None, Some(organization)) => organization.to_string(),
+            (None, None) => String::new(),
         })
-        .flexible(),
-        column("subject", "WHAT", |event: &AuditEvent| {
-            text(event.subject.as_ref())
-        })
-        .shown(|event, _| further(event).unwrap_or_else(|| text(event.subject.as_ref())))
         .flexible()
-        .ranked(1),
-        column("token", "TOKEN", |event: &AuditEvent| {
-            text(event.token.as_ref())
-        })
-        .wide(),
-        column("workload", "WORKLOAD", |event: &AuditEvent| {
-            text(event.workload.as_ref())
-        })
-        .wide(),
-        column("request_id", "REQUEST", |event: &AuditEvent| {
-            text(event.request_id.as_ref())
-        })
-        .wide(),
-        column("detail", "DETAIL", |event: &AuditEvent| {
-            text(event.detail.as_ref())
-        })
-        .wide(),
-    ]
+        .text("subject", "WHAT")
+        .shown(|event, _| further(event).or_else(|| event.subject.clone()).unwrap_or_default())
+        .flexible()
+        .ranked(1)
+        .text("token", "TOKEN")
+        .wide()
+        .text("workload", "WORKLOAD")
+        .wide()
+        .text("request_id", "REQUEST")
+        .wide()
+        .text("detail", "DETAIL")
+        .wide()
 }
 
 /// A refusal is called `denied.` and what was refused.

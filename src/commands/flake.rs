@@ -6,26 +6,69 @@ use fh_client::ServerUrl;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::confirm::{Effect, Yes};
-use super::found::{Found, formerly};
-use super::free_name::{self, FreeFlakeNameArguments};
-use super::list;
-use super::rename::{NewName, Renaming};
 use crate::arguments::{IfMissing, words};
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
-use crate::error::{CommandError, Named, nouns};
+use crate::error::{CommandError, Explain as _, Named, nouns};
+use crate::nouns::flakes::{self, FlakesArguments};
+use crate::nouns::found::{Found, formerly};
+use crate::nouns::free_name::{self, FreeFlakeNameArguments};
+use crate::nouns::qualified::Qualified;
+use crate::nouns::rename::Renaming;
 use crate::output::human;
 
 /// Manage flakes, which you push to and grant access to
 #[derive(Debug, Subcommand)]
 pub(crate) enum FlakeCommand {
     Create(CreateArguments),
-    Show(ShowArguments),
+    /// Show one flake
+    #[command(after_help = "\
+Examples:
+  fh flake show acme/app
+  fh flake show acme/app --json | jq .nar_size")]
+    Show(FlakeArguments),
     Set(SetArguments),
-    Rename(RenameArguments),
-    List(list::FlakesArguments),
-    Delete(DeleteArguments),
+    /// Rename a flake in its organisation (admins of the organisation)
+    ///
+    /// Its former name keeps working in every address, command and CI job, until an admin of the organisation frees it
+    /// (`fh flake free-name`) or the flake is deleted. Tokens, grants and trust policies still reach it.
+    #[command(after_help = "\
+Examples:
+  fh flake rename acme/app shop")]
+    Rename {
+        #[command(flatten)]
+        of: FlakeArguments,
+
+        /// Its new name in the organisation
+        #[arg(value_name = "NAME")]
+        name: Qualified,
+
+        #[command(flatten)]
+        yes: Yes,
+    },
+    List(FlakesArguments),
+    /// Delete a flake and everything that was pushed to it
+    ///
+    /// Machines keep what they have already substituted, but get nothing new from it.
+    #[command(after_help = "\
+Examples:
+  fh flake delete acme/app --yes")]
+    Delete {
+        #[command(flatten)]
+        of: FlakeArguments,
+
+        #[command(flatten)]
+        yes: Yes,
+    },
     FreeName(FreeFlakeNameArguments),
+}
+
+// The flake that is meant.
+#[derive(Debug, Args)]
+pub(crate) struct FlakeArguments {
+    /// The flake
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
+    flake: FlakeName,
 }
 
 /// Create a flake in one of your organisations
@@ -61,18 +104,6 @@ pub(crate) struct CreateArguments {
     if_missing: IfMissing,
 }
 
-/// Show one flake
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh flake show acme/app
-  fh flake show acme/app --json | jq .nar_size")]
-pub(crate) struct ShowArguments {
-    /// The flake
-    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
-    flake: FlakeName,
-}
-
 /// Change a flake's visibility or description
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -80,49 +111,11 @@ Examples:
   fh flake set acme/app --visibility unlisted
   fh flake set acme/app --description ''           # remove the description")]
 pub(crate) struct SetArguments {
-    /// The flake
-    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
-    flake: FlakeName,
+    #[command(flatten)]
+    of: FlakeArguments,
 
     #[command(flatten)]
     change: Change,
-
-    #[command(flatten)]
-    yes: Yes,
-}
-
-/// Rename a flake in its organisation (admins of the organisation)
-///
-/// Its former name keeps working in every address, command and CI job, until an admin of the organisation frees it
-/// (`fh flake free-name`) or the flake is deleted. Tokens, grants and trust policies still reach it.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh flake rename acme/app shop")]
-pub(crate) struct RenameArguments {
-    /// The flake
-    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
-    flake: FlakeName,
-
-    /// Its new name in the organisation
-    #[arg(value_name = "NAME")]
-    name: NewName,
-
-    #[command(flatten)]
-    yes: Yes,
-}
-
-/// Delete a flake and everything that was pushed to it
-///
-/// Machines keep what they have already substituted, but get nothing new from it.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh flake delete acme/app --yes")]
-pub(crate) struct DeleteArguments {
-    /// The flake
-    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
-    flake: FlakeName,
 
     #[command(flatten)]
     yes: Yes,
@@ -143,11 +136,11 @@ struct Change {
 pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         FlakeCommand::Create(arguments) => create(arguments, context),
-        FlakeCommand::Show(arguments) => show(&arguments, context),
+        FlakeCommand::Show(of) => show(&of.flake, context),
         FlakeCommand::Set(arguments) => set(arguments, context),
-        FlakeCommand::Rename(arguments) => rename(&arguments, context),
-        FlakeCommand::List(arguments) => list::flakes(&arguments, context),
-        FlakeCommand::Delete(arguments) => delete(&arguments, context),
+        FlakeCommand::Rename { of, name, yes } => rename(&of.flake, &name, yes, context),
+        FlakeCommand::List(arguments) => flakes::list(&arguments, context),
+        FlakeCommand::Delete { of, yes } => delete(&of.flake, yes, context),
         FlakeCommand::FreeName(arguments) => free_name::of_flake(&arguments, context),
     }
 }
@@ -160,24 +153,21 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         visibility: arguments.visibility,
         description: arguments.description,
     };
+    let (flake, org) = (&new.flake, &new.flake.org);
     let answer = context
         .change(
-            format_args!("cannot create the flake {}", new.flake),
-            async { client.create_flake(&new).await },
+            format_args!("cannot create the flake {flake}"),
+            client.create_flake(&new),
         )
-        .map_err(|error| {
-            let (flake, org) = (&new.flake, &new.flake.org);
-            error
-                .hint_for(
-                    ErrorCode::NotFound,
-                    format!("{} Create one: `fh org create {org}`", nouns::ORGANIZATIONS),
-                )
-                .hint_for(
-                    ErrorCode::Conflict,
-                    format!("Show it: `fh flake show {flake}`"),
-                )
-                .naming(Named::Organization(org.clone()))
-        })?;
+        .hint_for(
+            ErrorCode::NotFound,
+            format!("{} Create one: `fh org create {org}`", nouns::ORGANIZATIONS),
+        )
+        .hint_for(
+            ErrorCode::Conflict,
+            format!("Show it: `fh flake show {flake}`"),
+        )
+        .map_err(|error| error.naming(Named::Organization(org.clone())))?;
     context.output.made(&answer, |made, is_new| {
         if !is_new {
             let (visibility, flake) = (made.visibility, &made.flake);
@@ -210,18 +200,20 @@ fn read_at(flake: &FlakeInfo, server: &ServerUrl) -> Option<String> {
     }
 }
 
-fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
+fn show(flake: &FlakeName, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let found = context.ask(format_args!("cannot show {}", arguments.flake), async {
-        client.flake(&arguments.flake).await
-    })?;
+    let found = context.ask(format_args!("cannot show {flake}"), client.flake(flake))?;
     print(&found, client.base_url(), context)
 }
 
 fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let flake = &arguments.flake;
-    if let Some(wider @ (Visibility::Public | Visibility::Unlisted)) = arguments.change.visibility {
+    let flake = &arguments.of.flake;
+    let Change {
+        visibility,
+        description,
+    } = arguments.change;
+    if let Some(wider @ (Visibility::Public | Visibility::Unlisted)) = visibility {
         let what = format!(
             "This makes {flake} {wider}: anyone who knows its name can read everything that was pushed to it."
         );
@@ -231,21 +223,23 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
             .confirm(Effect::Exposes, &what, &question, context)?;
     }
     let change = UpdateFlake {
-        visibility: arguments.change.visibility,
-        description: arguments.change.description,
+        visibility,
+        description,
     };
-    let changed = context.change(format_args!("cannot change {}", arguments.flake), async {
-        client.update_flake(&arguments.flake, &change).await
-    })?;
+    let cannot = format_args!("cannot change {flake}");
+    let changed = context.change(cannot, client.update_flake(flake, &change))?;
     print(&changed, client.base_url(), context)
 }
 
-fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
+fn rename(
+    flake: &FlakeName,
+    name: &Qualified,
+    yes: Yes,
+    context: &Context,
+) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let RenameArguments { flake, name, yes } = arguments;
-    let found = context.ask(format_args!("cannot rename the flake {flake}"), async {
-        Found::of(client.flake(flake).await)
-    })?;
+    let cannot = format_args!("cannot rename the flake {flake}");
+    let found = Found::ask(cannot, client.flake(flake), context)?;
     let present = found.name(flake, |found| found.flake.clone());
     let full = flake.to_string();
     let what = ("flake", full.as_str(), "fh flake create");
@@ -254,28 +248,25 @@ fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandE
         noun: "flake",
         from: present.to_string(),
         to: format!("{}/{name}", present.org),
-        yes: *yes,
+        yes,
     };
-    renaming.carry_out(context, async { client.rename_flake(flake, name).await })
+    renaming.carry_out(context, client.rename_flake(flake, name))
 }
 
-fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
-    let flake = &arguments.flake;
+fn delete(flake: &FlakeName, yes: Yes, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let cannot = format!("cannot delete {flake}");
-    let found = context.ask(&cannot, async { Found::of(client.flake(flake).await) })?;
+    let found = Found::ask(&cannot, client.flake(flake), context)?;
     let present = found.name(flake, |found| found.flake.clone());
     let told = formerly(&present, flake);
     let what =
         format!("This deletes {told} and everything that was pushed to it, and cannot be undone.");
-    let yes = arguments.yes;
     yes.confirm(Effect::Loses, &what, "Delete the flake?", context)?;
-    context.change(&cannot, async { client.delete_flake(flake).await })?;
+    context.change(&cannot, client.delete_flake(flake))?;
+    let deleted = json!({ "flake": present, "deleted": true });
     context
         .output
-        .done(&json!({ "flake": present, "deleted": true }), |_| {
-            format!("Deleted the flake {told}.")
-        })
+        .done(&deleted, |_| format!("Deleted the flake {told}."))
 }
 
 fn print(flake: &FlakeInfo, server: &ServerUrl, context: &Context) -> Result<(), CommandError> {

@@ -5,11 +5,11 @@ use fh_api::{ErrorCode, FlakePattern, FollowList, Name, SetFollows};
 use fh_client::{Client, Follower};
 use serde::Serialize;
 
-use super::found::{self, formerly};
 use crate::arguments::parse_target;
 use crate::context::Context;
-use crate::error::{CommandError, Named};
-use crate::output::{Column, column};
+use crate::error::{CommandError, Explain as _, Named};
+use crate::nouns::found::{self, formerly};
+use crate::output::Columns;
 
 /// Follow public flakes: read them at the server's root address, after your own
 ///
@@ -192,20 +192,14 @@ fn list(whose: &Whose, context: &Context) -> Result<(), CommandError> {
     };
     let follower = whose.follower();
     let found = context
-        .ask("cannot list the followed flakes", async {
-            client.follows(&follower).await
-        })?
+        .ask("cannot list the followed flakes", client.follows(&follower))?
         .follows;
     let rows: Vec<Follow> = (1..)
         .zip(found)
         .map(|(position, flake)| Follow { position, flake })
         .collect();
-    context.output.list(&columns(), &rows)?;
-    context.output.when_empty(
-        &rows,
-        "No flakes are followed. Follow a public flake: `fh follow ORG/PROJECT`",
-    );
-    Ok(())
+    let none = "No flakes are followed. Follow a public flake: `fh follow ORG/PROJECT`";
+    context.output.list_or(&columns(), &rows, none)
 }
 
 /// Changes a list as it is now, with what is named there: the list afterwards, and what that is called in it.
@@ -236,7 +230,7 @@ fn change(
             };
             Ok((client.set_follows(&wanted).await?, flake))
         })
-        .map_err(|error| error.hint_for(ErrorCode::Conflict, "Run the command again."))
+        .hint_for(ErrorCode::Conflict, "Run the command again.")
 }
 
 /// What is called so now, or was before it was renamed; as it was given, where nothing is to be seen of it.
@@ -263,11 +257,6 @@ fn is_same(one: &FlakePattern, other: &FlakePattern) -> bool {
     one.folded() == other.folded()
 }
 
-fn columns() -> Vec<Column<Follow>> {
-    vec![
-        column("position", "#", |follow: &Follow| {
-            follow.position.to_string()
-        }),
-        column("flake", "FLAKE", |follow: &Follow| follow.flake.to_string()),
-    ]
+fn columns() -> Columns<Follow> {
+    Columns::new().text("position", "#").text("flake", "FLAKE")
 }

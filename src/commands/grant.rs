@@ -3,14 +3,13 @@
 use clap::{Args, Subcommand};
 use fh_api::{AccessSource, ErrorCode, FlakePattern, GrantInfo, Role, Subject};
 use serde_json::json;
-use time::OffsetDateTime;
 
-use super::found::{Found, formerly};
-use super::invitation::{is_service_account, takes_effect};
 use crate::arguments::{OTHER_WORDS, parse_target, words_or};
 use crate::context::Context;
-use crate::error::{CommandError, nouns};
-use crate::output::{Column, Tone, column, human};
+use crate::error::{CommandError, Explain as _, nouns};
+use crate::nouns::found::{Found, formerly};
+use crate::nouns::invited::{is_service_account, takes_effect};
+use crate::output::{Columns, Tone};
 use crate::text::joined;
 
 /// Manage who may read, push to and administer a flake
@@ -25,8 +24,28 @@ use crate::text::joined;
 #[command(verbatim_doc_comment)]
 pub(crate) enum GrantCommand {
     Add(AddArguments),
-    Remove(RemoveArguments),
-    List(ListArguments),
+    /// Remove a role on a flake
+    ///
+    /// Machines keep what they have already substituted, but get nothing new. Other grants stay in effect:
+    /// `fh why PATH --user USER` shows them.
+    #[command(after_help = "\
+Examples:
+  fh grant remove acme/app alice
+  fh grant remove 'acme/*' team:builders")]
+    Remove(HeldArguments),
+    /// List everything that gives somebody a role on a flake
+    ///
+    /// FROM says what gives the role: a grant on the flake or on ORG/*, being an owner or admin of the organisation, a
+    /// trust policy, or the flake's visibility. HELD BY lists who has the role by it, such as the members of a team. A
+    /// grant that is not accepted yet, or that is to a disabled account or an empty team, has no effect now.
+    ///
+    /// The organisation's members, teams, grants on ORG/* and trust policies are listed only if you may see them.
+    #[command(after_help = "\
+Examples:
+  fh grant list acme/app
+  fh grant list 'acme/*'
+  fh grant list acme/app --json | jq '.[] | select(.by == \"grant\")'")]
+    List(TargetArguments),
 }
 
 /// Grant a role on a flake, in place of any previous one
@@ -45,52 +64,28 @@ Examples:
   fh grant add acme/app team:builders write
   fh grant add 'acme/*' @members read")]
 pub(crate) struct AddArguments {
-    /// The flake, or ORG/* for all of an organisation
-    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
-    on: FlakePattern,
-
-    /// An account, a team (`team:NAME`) or `@members`
-    #[arg(value_name = "WHO", value_parser = parse_subject)]
-    who: Subject,
+    #[command(flatten)]
+    held: HeldArguments,
 
     /// The role
     #[arg(value_name = "ROLE", value_parser = words_or::<Role>(Role::WORDS, OTHER_WORDS))]
     role: Role,
 }
 
-/// Remove a role on a flake
-///
-/// Machines keep what they have already substituted, but get nothing new. Other grants stay in effect:
-/// `fh why PATH --user USER` shows them.
+// What somebody may hold a role on, and who.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh grant remove acme/app alice
-  fh grant remove 'acme/*' team:builders")]
-pub(crate) struct RemoveArguments {
-    /// The flake, or ORG/* for all of an organisation
-    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
-    on: FlakePattern,
+pub(crate) struct HeldArguments {
+    #[command(flatten)]
+    target: TargetArguments,
 
     /// An account, a team (`team:NAME`) or `@members`
     #[arg(value_name = "WHO", value_parser = parse_subject)]
     who: Subject,
 }
 
-/// List everything that gives somebody a role on a flake
-///
-/// FROM says what gives the role: a grant on the flake or on ORG/*, being an owner or admin of the organisation, a
-/// trust policy, or the flake's visibility. HELD BY lists who has the role by it, such as the members of a team. A
-/// grant that is not accepted yet, or that is to a disabled account or an empty team, has no effect now.
-///
-/// The organisation's members, teams, grants on ORG/* and trust policies are listed only if you may see them.
+// What roles are held on.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh grant list acme/app
-  fh grant list 'acme/*'
-  fh grant list acme/app --json | jq '.[] | select(.by == \"grant\")'")]
-pub(crate) struct ListArguments {
+pub(crate) struct TargetArguments {
     /// The flake, or ORG/* for all of an organisation
     #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
     on: FlakePattern,
@@ -101,36 +96,35 @@ fn parse_subject(text: &str) -> Result<Subject, String> {
         .map_err(|error: fh_api::InvalidName| error.to_string())
 }
 
-pub(crate) fn run(command: GrantCommand, context: &Context) -> Result<(), CommandError> {
+pub(crate) fn run(command: &GrantCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        GrantCommand::Add(arguments) => add(&arguments, context),
-        GrantCommand::Remove(arguments) => remove(&arguments, context),
-        GrantCommand::List(arguments) => list(&arguments, context),
+        GrantCommand::Add(AddArguments { held, role }) => add(held, *role, context),
+        GrantCommand::Remove(held) => remove(held, context),
+        GrantCommand::List(target) => list(&target.on, context),
     }
 }
 
-fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> {
-    let AddArguments { on, who, role } = arguments;
+fn add(held: &HeldArguments, role: Role, context: &Context) -> Result<(), CommandError> {
+    let (on, who) = (&held.target.on, &held.who);
     let client = context.client_with_token()?;
-    let (grant, is_service) = context
-        .change(format_args!("cannot grant {who} a role on {on}"), async {
-            let grant = client.set_grant(on, who, *role).await?;
-            let is_service = match &grant.subject {
-                Subject::User(user) if grant.pending => is_service_account(user, &client).await,
-                _ => false,
-            };
-            Ok((grant, is_service))
-        })
-        .map_err(|error| {
-            let hint = match (who, on.organization()) {
-                (Subject::User(user), _) => format!(
-                    "An administrator of the server can create the account: `fh user create {user}`"
-                ),
-                (Subject::Team(_) | Subject::Members, Some(org)) => nouns::teams(org.as_str()),
-                (Subject::Team(_) | Subject::Members, None) => return error,
-            };
-            error.hint_for(ErrorCode::InvalidContent, hint)
-        })?;
+    let granted = context.change(format_args!("cannot grant {who} a role on {on}"), async {
+        let grant = client.set_grant(on, who, role).await?;
+        let is_service = match &grant.subject {
+            Subject::User(user) if grant.pending => is_service_account(user, &client).await,
+            _ => false,
+        };
+        Ok((grant, is_service))
+    });
+    let (grant, is_service) = match (who, on.organization()) {
+        (Subject::User(user), _) => granted.hint_for(
+            ErrorCode::InvalidContent,
+            format!(
+                "An administrator of the server can create the account: `fh user create {user}`"
+            ),
+        ),
+        (_, Some(org)) => granted.hint_for(ErrorCode::InvalidContent, nouns::teams(org.as_str())),
+        (_, None) => granted,
+    }?;
     context.output.done(&grant, |grant| {
         let what = match grant.role {
             Role::Read => "read",
@@ -155,8 +149,8 @@ fn replaced(grant: &GrantInfo) -> String {
     format!("\nBefore, the role was {before}. To restore it: `fh grant add {on} {who} {before}`")
 }
 
-fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
-    let RemoveArguments { on, who } = arguments;
+fn remove(held: &HeldArguments, context: &Context) -> Result<(), CommandError> {
+    let (on, who) = (&held.target.on, &held.who);
     let client = context.client_with_token()?;
     let found = context
         .change(
@@ -167,41 +161,34 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
                 Ok(found)
             },
         )
-        .map_err(|error| {
-            error.hint_for(
-                ErrorCode::InvalidContent,
-                format!("`fh grant list {}` shows who has a role.", quoted(on)),
-            )
-        })?;
+        .hint_for(
+            ErrorCode::InvalidContent,
+            format!("`fh grant list {}` shows who has a role.", quoted(on)),
+        )?;
+    let was_there = found.is_there();
     let subject = found.name(who, |grant| grant.subject.clone());
     let target = found.name(on, |grant| grant.on.clone());
-    context.output.done(
-        &json!({ "on": target, "subject": subject, "role": null, "removed": found.is_there() }),
-        |_| {
-            if found.is_there() {
-                let (who, on) = (formerly(&subject, who), formerly(&target, on));
-                format!("Removed the role of {who} on {on}.")
-            } else {
-                format!("{who} had no role on {on}: there was nothing to remove.")
-            }
-        },
-    )
+    let removed = json!({ "on": target, "subject": subject, "role": null, "removed": was_there });
+    context.output.done(&removed, |_| {
+        if was_there {
+            let (who, on) = (formerly(&subject, who), formerly(&target, on));
+            format!("Removed the role of {who} on {on}.")
+        } else {
+            format!("{who} had no role on {on}: there was nothing to remove.")
+        }
+    })
 }
 
-fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let on = &arguments.on;
+fn list(on: &FlakePattern, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let found = context.ask(format_args!("cannot list the roles on {on}"), async {
-        client.access_list(on).await
-    })?;
-    context.output.list(&columns(), &found.sources)?;
-    let on = quoted(on);
-    context.output.when_empty(
-        &found.sources,
-        &format!("Nobody has a role on {on}. Grant one: `fh grant add {on} USER read`"),
-    );
+    let cannot = format_args!("cannot list the roles on {on}");
+    let found = context.ask(cannot, client.access_list(on))?;
+    let quoted = quoted(on);
+    let none =
+        format!("Nobody has a role on {quoted}. Grant one: `fh grant add {quoted} USER read`");
+    context.output.list_or(&columns(), &found.sources, &none)?;
     if !found.complete
-        && let Some(org) = arguments.on.organization()
+        && let Some(org) = on.organization()
     {
         context.output.remark(&format!(
             "This is not everything: what memberships, teams, trust policies and grants on {org}/* give is shown to \
@@ -219,52 +206,32 @@ fn quoted(on: &FlakePattern) -> String {
     }
 }
 
-fn columns() -> Vec<Column<AccessSource>> {
-    fn since(source: &AccessSource) -> Option<OffsetDateTime> {
-        source.created_at
-    }
-    vec![
-        column("subject", "WHO", |source: &AccessSource| {
-            let subject = source.subject.as_ref();
-            subject.map(ToString::to_string).unwrap_or_default()
-        })
+fn columns() -> Columns<AccessSource> {
+    Columns::<AccessSource>::new()
+        .text("subject", "WHO")
         .shown(|source, _| match &source.subject {
             Some(subject) => subject.to_string(),
             None if source.trust_policy.is_some() => "workloads".to_owned(),
             None => "everybody".to_owned(),
-        }),
-        column("role", "ROLE", |source: &AccessSource| {
-            source.role.map(|role| role.to_string()).unwrap_or_default()
         })
+        .text("role", "ROLE")
         // What is open is read without a role.
-        .shown(|source, _| source.role.unwrap_or(Role::Read).to_string()),
-        column("pending", "STATE", |source: &AccessSource| {
-            source.pending.to_string()
-        })
+        .shown(|source, _| source.role.unwrap_or(Role::Read).to_string())
+        .text("pending", "STATE")
         .shown(|source, _| state(source).to_owned())
-        .toned(|_, _| Some(Tone::Attention)),
-        column("on", "ON", |source: &AccessSource| source.on.to_string()),
-        column("created_at", "SINCE", |source: &AccessSource| {
-            since(source).map(human::timestamp).unwrap_or_default()
-        })
-        .shown(|source, now| {
-            let at = since(source).map(|at| human::relative(at, now));
-            at.unwrap_or_default()
-        })
-        .ranked(1),
-        column("by", "FROM", from).flexible(),
-        column("users", "HELD BY", |source: &AccessSource| {
-            joined(&source.users)
-        })
-        .shown(|source, _| {
+        .toned(|_, _| Some(Tone::Attention))
+        .text("on", "ON")
+        .time("created_at", "SINCE", "")
+        .ranked(1)
+        .made("by", "FROM", from)
+        .flexible()
+        .text("users", "HELD BY")
+        .shown(|source, _| match source.subject {
             // Of one account it says what stands at the beginning of the line.
-            match source.subject {
-                Some(Subject::User(_)) => String::new(),
-                _ => joined(&source.users),
-            }
+            Some(Subject::User(_)) => String::new(),
+            _ => joined(&source.users),
         })
-        .flexible(),
-    ]
+        .flexible()
 }
 
 /// Why a grant has no effect now; empty where it has one.

@@ -1,13 +1,13 @@
 //! `fh invitation`: what organisations offer, and what counts of it.
 
 use clap::{Args, Subcommand};
-use fh_api::{ErrorCode, InvitationInfo, Name, OrganizationRole};
-use fh_client::Client;
+use fh_api::{ErrorCode, InvitationInfo, Name};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::error::CommandError;
-use crate::output::{Column, Tone, column, human};
+use crate::error::{CommandError, Explain as _};
+use crate::nouns::invited::with_article;
+use crate::output::{Columns, Tone};
 
 /// Accept or decline invitations of organisations
 ///
@@ -18,22 +18,19 @@ use crate::output::{Column, Tone, column, human};
 /// For a service account, the owners of its organisation decide: `--user`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum InvitationCommand {
-    List(ListArguments),
-    Accept(AcceptArguments),
-    Decline(DeclineArguments),
-}
-
-/// List your invitations, and the organisations that you accepted as a guest
-#[derive(Debug, Args)]
-#[command(after_help = "\
+    /// List your invitations, and the organisations that you accepted as a guest
+    #[command(after_help = "\
 Examples:
   fh invitation list
   fh invitation list --user acme-fleet
   fh invitation list --json | jq -r '.[] | select(.accepted_at == null) | .organization'")]
-pub(crate) struct ListArguments {
-    /// List those of this service account, whose organisation you own
-    #[arg(long, value_name = "USER")]
-    user: Option<Name>,
+    List {
+        /// List those of this service account, whose organisation you own
+        #[arg(long, value_name = "USER")]
+        user: Option<Name>,
+    },
+    Accept(AcceptArguments),
+    Decline(DeclineArguments),
 }
 
 /// Accept the invitation of an organisation
@@ -72,51 +69,38 @@ pub(crate) struct DeclineArguments {
     user: Option<Name>,
 }
 
-pub(crate) fn run(command: InvitationCommand, context: &Context) -> Result<(), CommandError> {
+pub(crate) fn run(command: &InvitationCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        InvitationCommand::List(arguments) => list(&arguments, context),
-        InvitationCommand::Accept(arguments) => accept(&arguments, context),
-        InvitationCommand::Decline(arguments) => decline(&arguments, context),
+        InvitationCommand::List { user } => list(user.as_ref(), context),
+        InvitationCommand::Accept(arguments) => accept(arguments, context),
+        InvitationCommand::Decline(arguments) => decline(arguments, context),
     }
 }
 
-fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
+fn list(user: Option<&Name>, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let found = context
-        .ask("cannot list the invitations", async {
-            client.invitations(arguments.user.as_ref()).await
-        })
-        .map_err(|error| not_found(error).naming_user(arguments.user.as_ref()))?
-        .invitations;
-    context.output.list(&columns(), &found)?;
+    let asked = context.ask("cannot list the invitations", client.invitations(user));
+    let found = explained(asked, user)?.invitations;
     context
         .output
-        .when_empty(&found, "There are no invitations.");
-    Ok(())
+        .list_or(&columns(), &found, "There are no invitations.")
 }
 
 fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandError> {
     let AcceptArguments { org, user } = arguments;
+    let user = user.as_ref();
     let client = context.client_with_token()?;
-    let accepted = context
-        .change(
-            format_args!("cannot accept the invitation of {org}"),
-            async {
-                // What is accepted is what is offered now, and nothing that it becomes meanwhile.
-                let offers = client.invitations(user.as_ref()).await?.invitations;
-                let mut offers = offers.into_iter();
-                let offer = offers.find(|offer| offer.organization.folded() == org.folded());
-                let membership = offer.and_then(|offer| offer.membership);
-                client
-                    .accept_invitation(org, user.as_ref(), membership)
-                    .await
-            },
-        )
-        .map_err(|error| not_found(error).naming_user(user.as_ref()))?;
+    let cannot = format!("cannot accept the invitation of {org}");
+    let accepted = context.change(cannot, async {
+        // What is accepted is what is offered now, and nothing that it becomes meanwhile.
+        let mut offers = client.invitations(user).await?.invitations.into_iter();
+        let offer = offers.find(|offer| offer.organization.folded() == org.folded());
+        let membership = offer.and_then(|offer| offer.membership);
+        client.accept_invitation(org, user, membership).await
+    });
+    let accepted = explained(accepted, user)?;
     context.output.done(&accepted, |accepted| {
-        let who = user
-            .as_ref()
-            .map_or_else(|| "You are".to_owned(), |user| format!("{user} is"));
+        let who = user.map_or_else(|| "You are".to_owned(), |user| format!("{user} is"));
         let org = &accepted.organization;
         match accepted.membership {
             Some(role) => format!(
@@ -141,51 +125,26 @@ fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandE
 
 fn decline(arguments: &DeclineArguments, context: &Context) -> Result<(), CommandError> {
     let DeclineArguments { org, user } = arguments;
+    let user = user.as_ref();
     let client = context.client_with_token()?;
-    context
-        .change(
-            format_args!("cannot decline the invitation of {org}"),
-            async { client.decline_invitation(org, user.as_ref()).await },
-        )
-        .map_err(|error| not_found(error).naming_user(user.as_ref()))?;
-    context
-        .output
-        .done(&json!({ "organization": org, "declined": true }), |_| {
-            format!("Declined the invitation of {org}, and removed its grants.")
-        })
+    let cannot = format!("cannot decline the invitation of {org}");
+    explained(
+        context.change(cannot, client.decline_invitation(org, user)),
+        user,
+    )?;
+    let declined = json!({ "organization": org, "declined": true });
+    context.output.done(&declined, |_| {
+        format!("Declined the invitation of {org}, and removed its grants.")
+    })
 }
 
 /// What to do where nothing is offered.
-fn not_found(error: CommandError) -> CommandError {
-    error.hint_for(
+fn explained<T>(done: Result<T, CommandError>, user: Option<&Name>) -> Result<T, CommandError> {
+    done.hint_for(
         ErrorCode::NotFound,
         "`fh invitation list` shows the invitations; `fh org leave ORG` leaves an organisation as a member.",
     )
-}
-
-/// When what was offered to an account takes effect, and who has to do what for that: the end of a sentence.
-pub(super) fn takes_effect(user: &Name, org: &Name, is_service_account: bool) -> String {
-    if is_service_account {
-        return format!(
-            "it takes effect when an owner of its own organisation accepts: `fh invitation accept {org} --user {user}`"
-        );
-    }
-    format!("it takes effect when they accept: `fh invitation accept {org}`")
-}
-
-/// Whether an account is a service account, whose invitations others accept. Where that cannot be found out, it is taken
-/// for a person's.
-pub(super) async fn is_service_account(user: &Name, client: &Client) -> bool {
-    let account = client.account(user).await;
-    account.is_ok_and(|account| account.of_organization)
-}
-
-pub(super) fn with_article(role: OrganizationRole) -> &'static str {
-    match role {
-        OrganizationRole::Member => "a member",
-        OrganizationRole::Admin => "an admin",
-        OrganizationRole::Owner => "an owner",
-    }
+    .naming_user(user)
 }
 
 fn grants(offer: &InvitationInfo) -> String {
@@ -196,28 +155,14 @@ fn grants(offer: &InvitationInfo) -> String {
     grants.join(", ")
 }
 
-fn columns() -> Vec<Column<InvitationInfo>> {
-    vec![
-        column("organization", "ORGANISATION", |offer: &InvitationInfo| {
-            offer.organization.to_string()
-        }),
-        column("membership", "MEMBERSHIP", |offer: &InvitationInfo| {
-            let role = offer.membership.map(OrganizationRole::as_str);
-            role.unwrap_or_default().to_owned()
-        }),
-        column("grants", "GRANTS", grants).flexible(),
-        column("created_at", "SINCE", |offer: &InvitationInfo| {
-            human::timestamp(offer.created_at)
-        })
-        .shown(|offer, now| human::relative(offer.created_at, now))
-        .ranked(1),
-        column("accepted_at", "ACCEPTED", |offer: &InvitationInfo| {
-            offer.accepted_at.map(human::timestamp).unwrap_or_default()
-        })
-        .shown(|offer, now| {
-            let at = offer.accepted_at.map(|at| human::relative(at, now));
-            at.unwrap_or_else(|| "not yet".to_owned())
-        })
-        .toned(|offer, _| offer.accepted_at.is_none().then_some(Tone::Attention)),
-    ]
+fn columns() -> Columns<InvitationInfo> {
+    Columns::<InvitationInfo>::new()
+        .text("organization", "ORGANISATION")
+        .text("membership", "MEMBERSHIP")
+        .made("grants", "GRANTS", grants)
+        .flexible()
+        .time("created_at", "SINCE", "")
+        .ranked(1)
+        .time("accepted_at", "ACCEPTED", "not yet")
+        .toned(|offer, _| offer.accepted_at.is_none().then_some(Tone::Attention))
 }

@@ -5,11 +5,11 @@ use fh_api::{ErrorCode, KeyInfo, KeyList, Name, RotateKeys, Signing};
 use fh_client::Client;
 use time::OffsetDateTime;
 
-use super::confirm::{self, Yes};
-use super::scoped::OrgOption;
+use crate::confirm::{self, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, Tone, column, human};
+use crate::nouns::scoped::OrgOrAll;
+use crate::output::{Columns, Tone, human};
 
 /// The keys that the server signs store paths with
 ///
@@ -17,38 +17,21 @@ use crate::output::{Column, Tone, column, human};
 /// If each organisation has its own keys (`fh serve --signing per-organization`), name the organisation.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    List(ListArguments),
+    /// List the public keys: active, standby and retired
+    #[command(
+        after_help = "\
+Examples:
+  fh key list
+  fh key list acme",
+        mut_arg("org", |org| org.help(OF_SERVER))
+    )]
+    List(OrgOrAll),
+    #[command(mut_arg("org", |org| org.help(OF_SERVER)))]
     Rotate(RotateArguments),
 }
 
-/// List the public keys: active, standby and retired
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh key list
-  fh key list acme")]
-pub(crate) struct ListArguments {
-    #[command(flatten)]
-    whose: Whose,
-}
-
-/// Whose keys are meant.
-#[derive(Debug, Args)]
-struct Whose {
-    /// An organisation that has its own keys [default: the keys of the server]
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Option<Name>,
-
-    #[command(flatten)]
-    option: OrgOption,
-}
-
-impl Whose {
-    /// The organisation; none for the server.
-    fn org(&self) -> Option<&Name> {
-        self.option.or(&self.org)
-    }
-}
+/// What is meant where no organisation is named.
+const OF_SERVER: &str = "An organisation that has its own keys [default: the keys of the server]";
 
 /// Activate the standby key, retire the active one, and create a new standby
 ///
@@ -69,7 +52,7 @@ Examples:
   fh key rotate --force")]
 pub(crate) struct RotateArguments {
     #[command(flatten)]
-    whose: Whose,
+    whose: OrgOrAll,
 
     /// Rotate although the standby key is new
     ///
@@ -108,16 +91,14 @@ impl RotateArguments {
 
 pub(crate) fn run(command: &KeyCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        KeyCommand::List(arguments) => list(arguments, context),
+        KeyCommand::List(whose) => list(whose.org(), context),
         KeyCommand::Rotate(arguments) => rotate(arguments, context),
     }
 }
 
-fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
+fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let found = context.ask("cannot list the keys", async {
-        told(&client, arguments.whose.org()).await
-    })?;
+    let found = context.ask("cannot list the keys", told(&client, org))?;
     context.output.list(&columns(), &found.keys)
 }
 
@@ -188,7 +169,7 @@ fn refused(
     let have_keys = |found: fh_api::Discovery| found.signing == Signing::PerOrganization;
     let can_force = is_conflict
         && !arguments.force
-        && (arguments.whose.org.is_none()
+        && (arguments.whose.org().is_none()
             || context
                 .ask("cannot find out whose keys sign", client.discovery())
                 .is_ok_and(have_keys));
@@ -239,31 +220,17 @@ fn sentence(list: &KeyList) -> String {
     )
 }
 
-fn columns() -> Vec<Column<KeyInfo>> {
-    vec![
-        column("state", "STATE", |key: &KeyInfo| key.state.clone()).toned(|key, _| {
-            match key.state.as_str() {
-                "active" => Some(Tone::Good),
-                "retired" => Some(Tone::Faint),
-                _ => None,
-            }
-        }),
-        column("public_key", "PUBLIC KEY", |key: &KeyInfo| {
-            key.public_key.clone()
-        }),
-        column("created_at", "CREATED", |key: &KeyInfo| {
-            human::timestamp(key.created_at)
+fn columns() -> Columns<KeyInfo> {
+    Columns::<KeyInfo>::new()
+        .text("state", "STATE")
+        .toned(|key, _| match key.state.as_str() {
+            "active" => Some(Tone::Good),
+            "retired" => Some(Tone::Faint),
+            _ => None,
         })
-        .shown(|key, now| human::relative(key.created_at, now))
-        .ranked(1),
-        column("retired_at", "RETIRED", |key: &KeyInfo| {
-            key.retired_at.map(human::timestamp).unwrap_or_default()
-        })
-        .shown(|key, now| {
-            key.retired_at
-                .map(|at| human::relative(at, now))
-                .unwrap_or_default()
-        })
-        .ranked(2),
-    ]
+        .text("public_key", "PUBLIC KEY")
+        .time("created_at", "CREATED", "")
+        .ranked(1)
+        .time("retired_at", "RETIRED", "")
+        .ranked(2)
 }

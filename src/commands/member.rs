@@ -3,17 +3,16 @@
 use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole, UserKind};
 use fh_client::Client;
-use serde::Serialize;
 use serde_json::json;
 
-use super::confirm::{Effect, Yes};
-use super::found::{Found, formerly};
-use super::invitation::{takes_effect, with_article};
-use super::scoped::{OrgOption, listed};
 use crate::arguments::words;
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
-use crate::error::{CommandError, nouns};
-use crate::output::{Column, Tone, column, human};
+use crate::error::{CommandError, Explain as _, nouns};
+use crate::nouns::found::{Found, formerly};
+use crate::nouns::invited::{takes_effect, with_article};
+use crate::nouns::scoped::{Listed, OrgOrAll, columns_of, listed};
+use crate::output::{Columns, Tone};
 
 /// Manage the members of an organisation
 ///
@@ -23,26 +22,16 @@ use crate::output::{Column, Tone, column, human};
 #[derive(Debug, Subcommand)]
 #[command(verbatim_doc_comment)]
 pub(crate) enum MemberCommand {
-    List(ListArguments),
-    Set(SetArguments),
-    Remove(RemoveArguments),
-}
-
-/// List the members of an organisation, or of all of yours
-///
-/// Its admins also see pending invitations.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+    /// List the members of an organisation, or of all of yours
+    ///
+    /// Its admins also see pending invitations.
+    #[command(after_help = "\
 Examples:
   fh member list
   fh member list acme")]
-pub(crate) struct ListArguments {
-    /// The organisation [default: all of yours]
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Option<Name>,
-
-    #[command(flatten)]
-    option: OrgOption,
+    List(OrgOrAll),
+    Set(SetArguments),
+    Remove(RemoveArguments),
 }
 
 /// Invite a user as a member, or change the role of a member
@@ -92,60 +81,38 @@ pub(crate) struct RemoveArguments {
     yes: Yes,
 }
 
-pub(crate) fn run(command: MemberCommand, context: &Context) -> Result<(), CommandError> {
+pub(crate) fn run(command: &MemberCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        MemberCommand::List(arguments) => list(&arguments, context),
-        MemberCommand::Set(arguments) => set(&arguments, context),
-        MemberCommand::Remove(arguments) => remove(&arguments, context),
+        MemberCommand::List(of) => list(of.org(), context),
+        MemberCommand::Set(arguments) => set(arguments, context),
+        MemberCommand::Remove(arguments) => remove(arguments, context),
     }
 }
 
-fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let org = arguments.option.or(&arguments.org);
-    let found = listed(
-        "members",
-        org,
-        OrganizationRole::Member,
-        context,
-        &async |client: &Client, org: &Name| Ok(client.members(org).await?.members),
-    )?;
-    let rows: Vec<Listed> = found
-        .into_iter()
-        .map(|(of, member)| Listed {
-            organization: org.is_none().then_some(of),
-            member,
-        })
-        .collect();
-    context.output.list(&columns(org.is_none()), &rows)?;
-    context.output.when_empty(
-        &rows,
-        "You are in no organisation. Create one: `fh org create ORG`",
-    );
-    Ok(())
+fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
+    let members = async |client: &Client, org: &Name| Ok(client.members(org).await?.members);
+    let rows = listed("members", org, OrganizationRole::Member, context, &members)?;
+    let none = "You are in no organisation. Create one: `fh org create ORG`";
+    context.output.list_or(&columns(org.is_none()), &rows, none)
 }
 
 fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> {
     let SetArguments { org, user, role } = arguments;
     let client = context.client_with_token()?;
     let wanted = role.unwrap_or(OrganizationRole::Member);
-    let (member, is_kept) = context
-        .change(
-            format_args!("cannot make {user} {} of {org}", with_article(wanted)),
-            async {
-                // Where no role is said, nobody is made less than they are.
-                let there = match role {
-                    Some(_) => Found::Nothing,
-                    None => Found::of(client.member(org, user).await)?,
-                };
-                match there {
-                    Found::There(there) if there.role > OrganizationRole::Member => {
-                        Ok((there, true))
-                    }
-                    _ => Ok((client.set_member(org, user, wanted).await?, false)),
-                }
-            },
-        )
-        .map_err(|error| trouble(error, org))?;
+    let cannot = format_args!("cannot make {user} {} of {org}", with_article(wanted));
+    let changed = context.change(cannot, async {
+        // Where no role is said, nobody is made less than they are.
+        let there = match role {
+            Some(_) => Found::Nothing,
+            None => Found::of(client.member(org, user).await)?,
+        };
+        match there {
+            Found::There(there) if there.role > OrganizationRole::Member => Ok((there, true)),
+            _ => Ok((client.set_member(org, user, wanted).await?, false)),
+        }
+    });
+    let (member, is_kept) = explained(changed, org)?;
     context.output.done(&member, |member| {
         if is_kept {
             return format!(
@@ -183,17 +150,17 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     let RemoveArguments { org, user, yes } = arguments;
     let client = context.client_with_token()?;
     let cannot = format!("cannot remove {user} from {org}");
-    let found = context.ask(&cannot, async { Found::of(client.member(org, user).await) })?;
+    let found = Found::ask(&cannot, client.member(org, user), context)?;
     let present = found.name(user, |member| member.user.clone());
     let who = formerly(&present, user);
     let what = format!(
         "This removes {who} from {org} and its teams, and all that {org} has granted to {who} by name."
     );
-    let question = format!("Remove {who}?");
-    yes.confirm(Effect::Loses, &what, &question, context)?;
-    context
-        .change(&cannot, async { client.remove_member(org, user).await })
-        .map_err(|error| trouble(error, org))?;
+    yes.confirm(Effect::Loses, &what, &format!("Remove {who}?"), context)?;
+    explained(
+        context.change(&cannot, client.remove_member(org, user)),
+        org,
+    )?;
     let was_there = found.is_there();
     let removed = json!({ "org": org, "user": present, "role": null, "removed": was_there });
     context.output.done(&removed, |_| {
@@ -208,45 +175,20 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     })
 }
 
-fn trouble(error: CommandError, org: &Name) -> CommandError {
+fn explained<T>(done: Result<T, CommandError>, org: &Name) -> Result<T, CommandError> {
     let owner = format!("Add another owner: `fh member set {org} USER owner`");
-    error
-        .hint_for(ErrorCode::InvalidContent, nouns::members(org.as_str()))
+    done.hint_for(ErrorCode::InvalidContent, nouns::members(org.as_str()))
         .hint_for(ErrorCode::Conflict, owner)
 }
 
-/// A member in a list.
-#[derive(Serialize)]
-struct Listed {
-    /// Where the list is not of one organisation alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization: Option<Name>,
-    #[serde(flatten)]
-    member: MemberInfo,
-}
-
 /// The columns of a list of one organisation's members, or of several organisations'.
-fn columns(of_several: bool) -> Vec<Column<Listed>> {
-    let organization = column("organization", "ORGANISATION", |of: &Listed| {
-        let organization = of.organization.as_ref();
-        organization.map(ToString::to_string).unwrap_or_default()
-    });
-    let mut columns = vec![
-        column("user", "USER", |of: &Listed| of.member.user.to_string()),
-        column("role", "ROLE", |of: &Listed| of.member.role.to_string()),
-        column("invited", "INVITED", |of: &Listed| {
-            of.member.invited.to_string()
-        })
-        .shown(|of, _| if of.member.invited { "yes" } else { "" }.to_owned())
-        .toned(|_, _| Some(Tone::Attention)),
-        column("kind", "KIND", |of: &Listed| of.member.kind.to_string()),
-        column("created_at", "SINCE", |of: &Listed| {
-            human::timestamp(of.member.created_at)
-        })
-        .shown(|of, now| human::relative(of.member.created_at, now)),
-    ];
-    if of_several {
-        columns.insert(0, organization);
-    }
-    columns
+fn columns(of_several: bool) -> Columns<Listed<MemberInfo>> {
+    columns_of(of_several)
+        .text("user", "USER")
+        .text("role", "ROLE")
+        .text("invited", "INVITED")
+        .shown(|of: &Listed<MemberInfo>, _| if of.one.invited { "yes" } else { "" }.to_owned())
+        .toned(|_, _| Some(Tone::Attention))
+        .text("kind", "KIND")
+        .time("created_at", "SINCE", "")
 }

@@ -4,15 +4,11 @@
 mod audit;
 pub(crate) mod child;
 mod completion;
-mod confirm;
 mod doctor;
 mod expiry;
 mod flake;
 mod follow;
-mod found;
-mod free_name;
 mod grant;
-mod held;
 mod invitation;
 mod key;
 mod list;
@@ -24,8 +20,6 @@ mod org;
 mod provision;
 mod push;
 mod reach;
-mod rename;
-mod scoped;
 #[cfg(feature = "server")]
 mod serve;
 mod server;
@@ -148,21 +142,21 @@ pub(crate) fn run(
         Command::Server(command) => server::run(&command, context)?,
         Command::Status(arguments) => return status::run(&arguments, context),
         Command::Doctor(_) => return doctor::run(context),
-        Command::List(command) => list::run(command, context)?,
+        Command::List(command) => list::run(&command, context)?,
         Command::Push(arguments) => return push::run(&arguments, context),
         Command::Org(command) => org::run(command, context)?,
-        Command::Member(command) => member::run(command, context)?,
-        Command::Team(command) => team::run(command, context)?,
+        Command::Member(command) => member::run(&command, context)?,
+        Command::Team(command) => team::run(&command, context)?,
         Command::Flake(command) => flake::run(command, context)?,
         Command::Follow(arguments) => follow::follow(arguments, context)?,
         Command::Unfollow(arguments) => follow::unfollow(&arguments, context)?,
-        Command::Grant(command) => grant::run(command, context)?,
-        Command::Invitation(command) => invitation::run(command, context)?,
+        Command::Grant(command) => grant::run(&command, context)?,
+        Command::Invitation(command) => invitation::run(&command, context)?,
         Command::Why(arguments) | Command::Access(why::AccessCommand::Explain(arguments)) => {
             why::run(&arguments, context)?;
         }
         Command::Token(command) => token::run(command, context)?,
-        Command::ServiceAccount(command) => service_account::run(command, context)?,
+        Command::ServiceAccount(command) => service_account::run(&command, context)?,
         Command::Trust(command) => trust::run(command, context)?,
         Command::Provision(arguments) => provision::run(&arguments, context)?,
         Command::User(command) => user::run(command, context)?,

@@ -1,23 +1,23 @@
-//! `fh org`: organisations.
+//! `fh org`: organisations, what each lets others do, and their end.
 
 mod own;
 
 use clap::{Args, Subcommand};
 use fh_api::{
-    CreateOrganization, ErrorCode, Name, NameKind, OrganizationInfo, PushRule, RenewalRule,
-    UpdateOrganization,
+    CreateOrganization, ErrorCode, Name, NameKind, OrganizationInfo, OrganizationRole, PushRule,
+    RenewalRule, UpdateOrganization,
 };
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::confirm::{Effect, Yes};
-use super::found::{Found, formerly};
-use super::free_name::{self, FreeNameArguments};
-use super::rename::Renaming;
 use crate::arguments::{IfMissing, words};
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
-use crate::error::{CommandError, nouns};
-use crate::output::{Column, column, human};
+use crate::error::{CommandError, Explain as _, nouns};
+use crate::nouns::found::{Found, formerly};
+use crate::nouns::free_name::{self, FreeNameArguments};
+use crate::nouns::rename::Renaming;
+use crate::output::{Columns, human};
 
 /// Manage organisations; every flake belongs to one
 ///
@@ -25,14 +25,78 @@ use crate::output::{Column, column, human};
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrgCommand {
     Create(CreateArguments),
-    List(ListArguments),
-    Show(ShowArguments),
+    /// List your organisations
+    ///
+    /// An administrator of the server sees all of them.
+    #[command(after_help = "\
+Examples:
+  fh org list
+  fh org list --json")]
+    List,
+    /// Show one organisation
+    #[command(after_help = "\
+Examples:
+  fh org show acme")]
+    Show(OrgArguments),
     Set(SetArguments),
-    Rename(RenameArguments),
-    Leave(LeaveArguments),
+    /// Rename an organisation (server administrators)
+    ///
+    /// If anyone may create organisations on the server (`organization-creation`), owners can rename theirs; else they can
+    /// only change its case or take back a former name.
+    ///
+    /// Its former name keeps working in every address, command and CI job, until a server administrator frees it
+    /// (`fh org free-name`). Nobody else can get that name. Tokens and trust policies reach the same flakes as before.
+    #[command(after_help = "\
+Examples:
+  fh org rename acme acme-corp")]
+    Rename {
+        #[command(flatten)]
+        of: OrgArguments,
+
+        /// Its new name
+        #[arg(value_name = "NAME")]
+        name: Name,
+
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// Leave an organisation, as a member or as a guest
+    ///
+    /// This also removes what it granted you by name. The last owner of an organisation cannot leave.
+    #[command(after_help = "\
+Examples:
+  fh org leave acme
+  fh org leave acme --yes")]
+    Leave(EndArguments),
     Own(own::OwnArguments),
-    Delete(DeleteArguments),
+    /// Delete an organisation that has no flakes (owners)
+    ///
+    /// Its members, teams, grants and trust policies go with it, and its service accounts with their tokens. Its
+    /// name stays reserved until a server administrator frees it (`fh org free-name`).
+    #[command(after_help = "\
+Examples:
+  fh org delete acme
+  fh org delete acme --yes")]
+    Delete(EndArguments),
     FreeName(FreeNameArguments),
+}
+
+// The organisation that is meant.
+#[derive(Debug, Args)]
+pub(crate) struct OrgArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+}
+
+// The organisation that is left or deleted.
+#[derive(Debug, Args)]
+pub(crate) struct EndArguments {
+    #[command(flatten)]
+    of: OrgArguments,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 /// Create an organisation; you become its owner
@@ -57,27 +121,6 @@ pub(crate) struct CreateArguments {
 
     #[command(flatten)]
     if_missing: IfMissing,
-}
-
-/// List your organisations
-///
-/// An administrator of the server sees all of them.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh org list
-  fh org list --json")]
-pub(crate) struct ListArguments {}
-
-/// Show one organisation
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh org show acme")]
-pub(crate) struct ShowArguments {
-    /// The organisation
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
 }
 
 /// Change who may push to an organisation, which keys it trusts, and who renews tokens (owners)
@@ -105,9 +148,8 @@ Examples:
   fh org set acme --no-trust-keys"
 )]
 pub(crate) struct SetArguments {
-    /// The organisation
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
+    #[command(flatten)]
+    of: OrgArguments,
 
     #[command(flatten)]
     change: Change,
@@ -133,75 +175,16 @@ struct Change {
     no_trust_keys: bool,
 }
 
-/// Rename an organisation (server administrators)
-///
-/// If anyone may create organisations on the server (`organization-creation`), owners can rename theirs; else they can
-/// only change its case or take back a former name.
-///
-/// Its former name keeps working in every address, command and CI job, until a server administrator frees it
-/// (`fh org free-name`). Nobody else can get that name. Tokens and trust policies reach the same flakes as before.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh org rename acme acme-corp")]
-pub(crate) struct RenameArguments {
-    /// The organisation
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
-
-    /// Its new name
-    #[arg(value_name = "NAME")]
-    name: Name,
-
-    #[command(flatten)]
-    yes: Yes,
-}
-
-/// Leave an organisation, as a member or as a guest
-///
-/// This also removes what it granted you by name. The last owner of an organisation cannot leave.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh org leave acme
-  fh org leave acme --yes")]
-pub(crate) struct LeaveArguments {
-    /// The organisation
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
-
-    #[command(flatten)]
-    yes: Yes,
-}
-
-/// Delete an organisation that has no flakes (owners)
-///
-/// Its members, teams, grants and trust policies go with it, and its service accounts with their tokens. Its
-/// name stays reserved until a server administrator frees it (`fh org free-name`).
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh org delete acme
-  fh org delete acme --yes")]
-pub(crate) struct DeleteArguments {
-    /// The organisation
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
-
-    #[command(flatten)]
-    yes: Yes,
-}
-
 pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         OrgCommand::Create(arguments) => create(arguments, context),
-        OrgCommand::List(ListArguments {}) => list(context),
-        OrgCommand::Show(arguments) => show(&arguments, context),
-        OrgCommand::Set(arguments) => set(&arguments, context),
-        OrgCommand::Rename(arguments) => rename(&arguments, context),
-        OrgCommand::Leave(arguments) => leave(&arguments, context),
+        OrgCommand::List => list(context),
+        OrgCommand::Show(of) => show(&of.org, context),
+        OrgCommand::Set(arguments) => set(arguments, context),
+        OrgCommand::Rename { of, name, yes } => rename(&of.org, &name, yes, context),
+        OrgCommand::Leave(EndArguments { of, yes }) => leave(&of.org, yes, context),
         OrgCommand::Own(arguments) => own::run(&arguments, context),
-        OrgCommand::Delete(arguments) => delete(&arguments, context),
+        OrgCommand::Delete(EndArguments { of, yes }) => delete(&of.org, yes, context),
         OrgCommand::FreeName(arguments) => {
             free_name::run(NameKind::Organization, &arguments, context)
         }
@@ -215,26 +198,17 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         name: arguments.name,
         owner: arguments.owner,
     };
+    let conflict = format!(
+        "{} `fh org free-name` lists the reserved names (server administrators).",
+        nouns::ORGANIZATIONS
+    );
+    let forbidden = "Ask a server administrator for one: `fh org create ORG --owner USER`.";
+    let cannot = format_args!("cannot create the organisation {}", new.name);
     let answer = context
-        .change(
-            format_args!("cannot create the organisation {}", new.name),
-            async { client.create_organization(&new).await },
-        )
-        .map_err(|error| {
-            error
-                .naming_user(new.owner.as_ref())
-                .hint_for(
-                    ErrorCode::Conflict,
-                    format!(
-                        "{} `fh org free-name` lists the reserved names (server administrators).",
-                        nouns::ORGANIZATIONS
-                    ),
-                )
-                .hint_for(
-                    ErrorCode::Forbidden,
-                    "Ask a server administrator for one: `fh org create ORG --owner USER`.",
-                )
-        })?;
+        .change(cannot, client.create_organization(&new))
+        .naming_user(new.owner.as_ref())
+        .hint_for(ErrorCode::Conflict, conflict)
+        .hint_for(ErrorCode::Forbidden, forbidden)?;
     context.output.made(&answer, |org, is_new| {
         let name = &org.name;
         // Whoever names themselves is an owner as if nobody was named.
@@ -257,105 +231,89 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 fn list(context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let found = context
-        .ask("cannot list the organisations", async {
-            client.organizations().await
-        })?
+        .ask("cannot list the organisations", client.organizations())?
         .orgs;
-    context.output.list(&columns(), &found)?;
-    context.output.when_empty(
-        &found,
-        "You do not belong to any organisation. Create one: `fh org create NAME`",
-    );
-    Ok(())
+    let none = "You do not belong to any organisation. Create one: `fh org create NAME`";
+    context.output.list_or(&columns(), &found, none)
 }
 
-fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
+fn show(org: &Name, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = &arguments.org;
-    let found = context.ask(format_args!("cannot show {org}"), async {
-        client.organization(org).await
-    })?;
+    let found = context.ask(format_args!("cannot show {org}"), client.organization(org))?;
     print(&found, context)
 }
 
-fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> {
+fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = &arguments.org;
+    let org = &arguments.of.org;
     let Change {
         push,
         renewal,
         trust_key,
         no_trust_keys,
-    } = &arguments.change;
+    } = arguments.change;
     let change = UpdateOrganization {
-        push: *push,
-        trusted_keys: (*no_trust_keys || !trust_key.is_empty()).then(|| trust_key.clone()),
-        renewal: *renewal,
+        push,
+        trusted_keys: (no_trust_keys || !trust_key.is_empty()).then_some(trust_key),
+        renewal,
     };
-    let changed = context.change(format_args!("cannot change {org}"), async {
-        client.update_organization(org, &change).await
-    })?;
+    let cannot = format_args!("cannot change {org}");
+    let changed = context.change(cannot, client.update_organization(org, &change))?;
     print(&changed, context)
 }
 
-fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
+fn rename(org: &Name, name: &Name, yes: Yes, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let RenameArguments { org, name, yes } = arguments;
-    let found = context.ask(format_args!("cannot rename {org}"), async {
-        Found::of(client.organization(org).await)
-    })?;
+    let found = Found::ask(
+        format_args!("cannot rename {org}"),
+        client.organization(org),
+        context,
+    )?;
     let renaming = Renaming {
         noun: "organisation",
         from: found.name(org, |found| found.name.clone()).to_string(),
         to: name.to_string(),
-        yes: *yes,
+        yes,
     };
-    let renamed = renaming.carry_out(context, async {
-        client.rename_organization(org, name).await
-    });
-    renamed.map_err(|error| {
-        error.hint_for(
+    renaming
+        .carry_out(context, client.rename_organization(org, name))
+        .hint_for(
             ErrorCode::Forbidden,
             format!("Ask a server administrator, with: `fh org rename {org} {name}`"),
         )
-    })
 }
 
-fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandError> {
+fn leave(org: &Name, yes: Yes, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let LeaveArguments { org, yes } = arguments;
     let what = format!(
         "You lose your membership of {org}, and all that it has granted to you by name. To come back you need a \
          new invitation."
     );
-    let question = format!("Leave {org}?");
-    yes.confirm(Effect::Loses, &what, &question, context)?;
+    yes.confirm(Effect::Loses, &what, &format!("Leave {org}?"), context)?;
     let user = context
         .change(format_args!("cannot leave {org}"), async {
             let user = client.whoami().await?.user;
             client.remove_member(org, &user).await?;
             Ok(user)
         })
-        .map_err(|error| {
-            let owner = format!("Add another owner first: `fh member set {org} USER owner`");
-            let none =
-                "You do not belong to it. `fh invitation decline ORG` declines its invitation.";
-            error
-                .hint_for(ErrorCode::Conflict, owner)
-                .hint_for(ErrorCode::NotFound, none)
-        })?;
-    context
-        .output
-        .done(&json!({ "org": org, "user": user, "role": null }), |_| {
-            format!("You have left {org}: its grants no longer apply to you.")
-        })
+        .hint_for(
+            ErrorCode::Conflict,
+            format!("Add another owner first: `fh member set {org} USER owner`"),
+        )
+        .hint_for(
+            ErrorCode::NotFound,
+            "You do not belong to it. `fh invitation decline ORG` declines its invitation.",
+        )?;
+    let left = json!({ "org": org, "user": user, "role": null });
+    context.output.done(&left, |_| {
+        format!("You have left {org}: its grants no longer apply to you.")
+    })
 }
 
-fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
+fn delete(org: &Name, yes: Yes, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let DeleteArguments { org, yes } = arguments;
     let cannot = format!("cannot delete the organisation {org}");
-    let found = context.ask(&cannot, async { Found::of(client.organization(org).await) })?;
+    let found = Found::ask(&cannot, client.organization(org), context)?;
     let present = found.name(org, |found| found.name.clone());
     let told = formerly(&present, org);
     let what = format!(
@@ -364,16 +322,15 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
     );
     yes.confirm(Effect::Loses, &what, "Delete the organisation?", context)?;
     context
-        .change(&cannot, async { client.delete_organization(org).await })
-        .map_err(|error| {
-            let hint = format!("`fh list flakes {org}` shows its flakes.");
-            error.hint_for(ErrorCode::Conflict, hint)
-        })?;
+        .change(&cannot, client.delete_organization(org))
+        .hint_for(
+            ErrorCode::Conflict,
+            format!("`fh list flakes {org}` shows its flakes."),
+        )?;
+    let deleted = json!({ "name": present, "deleted": true });
     context
         .output
-        .done(&json!({ "name": present, "deleted": true }), |_| {
-            format!("Deleted the organisation {told}.")
-        })
+        .done(&deleted, |_| format!("Deleted the organisation {told}."))
 }
 
 fn print(org: &OrganizationInfo, context: &Context) -> Result<(), CommandError> {
@@ -391,25 +348,16 @@ fn print(org: &OrganizationInfo, context: &Context) -> Result<(), CommandError> 
 }
 
 fn role(org: &OrganizationInfo) -> Option<&'static str> {
-    org.role.map(fh_api::OrganizationRole::as_str)
+    org.role.map(OrganizationRole::as_str)
 }
 
-fn columns() -> Vec<Column<OrganizationInfo>> {
-    vec![
-        column("name", "ORGANISATION", |org: &OrganizationInfo| {
-            org.name.to_string()
-        }),
-        column("role", "YOU ARE", |org: &OrganizationInfo| {
-            role(org).unwrap_or_default().to_owned()
-        }),
-        column("push", "WHO PUSHES", |org: &OrganizationInfo| {
-            org.push.to_string()
-        }),
-        column("created_at", "CREATED", |org: &OrganizationInfo| {
-            human::timestamp(org.created_at)
-        })
-        .shown(|org, now| human::relative(org.created_at, now))
-        .ranked(1),
-        column("id", "ID", |org: &OrganizationInfo| org.id.to_string()).wide(),
-    ]
+fn columns() -> Columns<OrganizationInfo> {
+    Columns::new()
+        .text("name", "ORGANISATION")
+        .text("role", "YOU ARE")
+        .text("push", "WHO PUSHES")
+        .time("created_at", "CREATED", "")
+        .ranked(1)
+        .text("id", "ID")
+        .wide()
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column};
+use crate::output::Columns;
 use crate::setup::{self, removal};
 
 /// List the servers that you have logged in to, choose one, or forget one
@@ -99,27 +99,20 @@ fn list(context: &Context) -> Result<(), CommandError> {
             default: entry.is_default,
         })
         .collect();
-    context.output.list(&columns(), &lines)?;
-    context.output.when_empty(
-        &lines,
-        "You have not logged in to any server. Log in: `fh login --server URL`",
-    );
-    Ok(())
+    let none = "You have not logged in to any server. Log in: `fh login --server URL`";
+    context.output.list_or(&columns(), &lines, none)
 }
 
-fn columns() -> Vec<Column<Line>> {
-    vec![
-        column("name", "NAME", |line: &Line| line.name.clone()),
-        column("url", "ADDRESS", |line: &Line| line.url.clone()),
-        column("kind", "KIND", |line: &Line| line.kind.to_owned()),
-        column("token_store", "TOKEN IN", |line: &Line| {
-            line.token_store.to_owned()
-        })
-        .ranked(1),
-        column("default", "DEFAULT", |line: &Line| {
+fn columns() -> Columns<Line> {
+    Columns::<Line>::new()
+        .text("name", "NAME")
+        .text("url", "ADDRESS")
+        .text("kind", "KIND")
+        .text("token_store", "TOKEN IN")
+        .ranked(1)
+        .made("default", "DEFAULT", |line| {
             if line.default { "yes" } else { "" }.to_owned()
-        }),
-    ]
+        })
 }
 
 fn choose(name: &str, context: &Context) -> Result<(), CommandError> {

@@ -5,14 +5,15 @@ use fh_api::{CreateServiceAccount, ErrorCode, Name, OrganizationRole, UserInfo};
 use fh_client::Client;
 use serde_json::json;
 
-use super::confirm::{Effect, Yes};
-use super::found::{Found, formerly};
-use super::rename::{NewName, Renaming};
-use super::scoped::{OrgOption, Scoped, listed};
-use super::user;
 use crate::arguments::IfMissing;
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
-use crate::error::{CommandError, nouns};
+use crate::error::{CommandError, Explain as _, nouns};
+use crate::nouns::accounts;
+use crate::nouns::found::{Found, formerly};
+use crate::nouns::qualified::Qualified;
+use crate::nouns::rename::Renaming;
+use crate::nouns::scoped::{OrgOrAll, Scoped, listed};
 
 /// Manage accounts for the machines of an organisation
 ///
@@ -20,43 +21,44 @@ use crate::error::{CommandError, nouns};
 /// is needed. Such a token reaches only flakes of the organisation.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceAccountCommand {
-    Create(CreateArguments),
-    List(ListArguments),
-    Rename(RenameArguments),
-    Delete(DeleteArguments),
-}
-
-/// Create a service account
-///
-/// It may read public flakes by their names (/cache/ORG/PROJECT), and nothing else until it is granted something.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+    /// Create a service account
+    ///
+    /// It may read public flakes by their names (/cache/ORG/PROJECT), and nothing else until it is granted something.
+    #[command(after_help = "\
 Examples:
   fh service-account create acme/acme-fleet
   fh grant add acme/app acme-fleet read
   fh token create --user acme-fleet --out fleet.token")]
-pub(crate) struct CreateArguments {
-    // The name is unique on the server.
-    #[command(flatten)]
-    account: Scoped,
+    Create {
+        // The name is unique on the server.
+        #[command(flatten)]
+        account: Scoped,
 
-    #[command(flatten)]
-    if_missing: IfMissing,
-}
-
-/// List the service accounts of an organisation, or of all that you administer
-#[derive(Debug, Args)]
-#[command(after_help = "\
+        #[command(flatten)]
+        if_missing: IfMissing,
+    },
+    /// List the service accounts of an organisation, or of all that you administer
+    #[command(
+        after_help = "\
 Examples:
   fh service-account list
-  fh service-account list acme")]
-pub(crate) struct ListArguments {
-    /// The organisation [default: all that you administer]
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Option<Name>,
+  fh service-account list acme",
+        mut_arg("org", |org| org.help("The organisation [default: all that you administer]"))
+    )]
+    List(OrgOrAll),
+    Rename(RenameArguments),
+    /// Delete a service account and its tokens
+    #[command(after_help = "\
+Examples:
+  fh service-account delete acme/acme-fleet
+  fh service-account delete acme/acme-fleet --yes")]
+    Delete {
+        #[command(flatten)]
+        account: Scoped,
 
-    #[command(flatten)]
-    option: OrgOption,
+        #[command(flatten)]
+        yes: Yes,
+    },
 }
 
 /// Rename a service account
@@ -68,64 +70,37 @@ Examples:
   fh service-account rename acme/acme-fleet acme-machines")]
 pub(crate) struct RenameArguments {
     /// The organisation and the account; the account alone if you administer its organisation
-    #[arg(value_name = "ORG/NAME", value_parser = account)]
-    account: (Option<Name>, Name),
+    #[arg(value_name = "ORG/NAME")]
+    account: Qualified,
 
     /// Its new name, unique on the server
     #[arg(value_name = "NAME")]
-    name: NewName,
+    name: Qualified,
 
     #[command(flatten)]
     yes: Yes,
 }
 
-/// `ORG/NAME`, or the name alone, as `list` prints it.
-fn account(text: &str) -> Result<(Option<Name>, Name), String> {
-    let name_of = |text: &str| text.parse::<Name>().map_err(|error| error.to_string());
-    match text.split_once('/') {
-        Some((org, name)) => Ok((Some(name_of(org)?), name_of(name)?)),
-        None => Ok((None, name_of(text)?)),
-    }
-}
-
-/// Delete a service account and its tokens
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh service-account delete acme/acme-fleet
-  fh service-account delete acme/acme-fleet --yes")]
-pub(crate) struct DeleteArguments {
-    #[command(flatten)]
-    account: Scoped,
-
-    #[command(flatten)]
-    yes: Yes,
-}
-
-pub(crate) fn run(command: ServiceAccountCommand, context: &Context) -> Result<(), CommandError> {
+pub(crate) fn run(command: &ServiceAccountCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        ServiceAccountCommand::Create(arguments) => create(&arguments, context),
-        ServiceAccountCommand::List(arguments) => list(&arguments, context),
-        ServiceAccountCommand::Rename(arguments) => rename(&arguments, context),
-        ServiceAccountCommand::Delete(arguments) => delete(&arguments, context),
+        ServiceAccountCommand::Create {
+            account,
+            if_missing,
+        } => create(account, if_missing.set, context),
+        ServiceAccountCommand::List(of) => list(of.org(), context),
+        ServiceAccountCommand::Rename(arguments) => rename(arguments, context),
+        ServiceAccountCommand::Delete { account, yes } => delete(account, *yes, context),
     }
 }
 
-fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandError> {
+fn create(account: &Scoped, exist_ok: bool, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let (org, name) = arguments.account.names()?;
-    let new = CreateServiceAccount {
-        name,
-        exist_ok: arguments.if_missing.set,
-    };
+    let (org, name) = account.names()?;
+    let new = CreateServiceAccount { name, exist_ok };
+    let cannot = format!("cannot create the service account {}", new.name);
     let answer = context
-        .change(
-            format_args!("cannot create the service account {}", new.name),
-            async { client.create_service_account(&org, &new).await },
-        )
-        .map_err(|error| {
-            error.hint_for(ErrorCode::Conflict, nouns::service_accounts(org.as_str()))
-        })?;
+        .change(cannot, client.create_service_account(&org, &new))
+        .hint_for(ErrorCode::Conflict, nouns::service_accounts(org.as_str()))?;
     context.output.made(&answer, |made, is_new| {
         let name = &made.name;
         if !is_new {
@@ -138,18 +113,18 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandE
     })
 }
 
-fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let org = arguments.option.or(&arguments.org);
+fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
+    let accounts_of =
+        async |client: &Client, org: &Name| Ok(client.service_accounts(org).await?.users);
     let found = listed(
         "service accounts",
         org,
         OrganizationRole::Admin,
         context,
-        &async |client: &Client, org: &Name| Ok(client.service_accounts(org).await?.users),
+        &accounts_of,
     )?;
-    let found: Vec<UserInfo> = found.into_iter().map(|(_, account)| account).collect();
-    context.output.list(&user::columns(), &found)?;
-    let empty = match org {
+    let found: Vec<UserInfo> = found.into_iter().map(|listed| listed.one).collect();
+    let none = match org {
         Some(org) => format!(
             "{org} has no service accounts. Create one: `fh service-account create {org}/NAME`"
         ),
@@ -157,22 +132,19 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
                  service-account create ORG/NAME`"
             .to_owned(),
     };
-    context.output.when_empty(&found, &empty);
-    Ok(())
+    context.output.list_or(&accounts::columns(), &found, &none)
 }
 
 fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let RenameArguments { account, name, yes } = arguments;
-    let (org, account) = account;
+    let Qualified { org, name: account } = account;
     let org = &match org {
         Some(org) => org.clone(),
         None => organization_of(account, &client, context)?,
     };
-    let found = context.ask(
-        format_args!("cannot rename the service account {account}"),
-        async { Found::of(client.service_account(org, account).await) },
-    )?;
+    let cannot = format!("cannot rename the service account {account}");
+    let found = Found::ask(cannot, client.service_account(org, account), context)?;
     let present = found.name(org, |found| {
         found.organization.clone().unwrap_or_else(|| org.clone())
     });
@@ -189,29 +161,23 @@ fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandE
         to: name.to_string(),
         yes: *yes,
     };
-    renaming.carry_out(context, async {
-        client.rename_service_account(org, account, name).await
-    })
+    renaming.carry_out(context, client.rename_service_account(org, account, name))
 }
 
-fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
+fn delete(account: &Scoped, yes: Yes, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let (org, name) = match arguments.account.parse()? {
-        (Some(org), name) => (org, name),
-        (None, name) => (organization_of(&name, &client, context)?, name),
+    let Qualified { org, name } = account.parse()?;
+    let org = match org {
+        Some(org) => org,
+        None => organization_of(&name, &client, context)?,
     };
     let cannot = format!("cannot delete the service account {name}");
-    let found = context.ask(&cannot, async {
-        Found::of(client.service_account(&org, &name).await)
-    })?;
+    let found = Found::ask(&cannot, client.service_account(&org, &name), context)?;
     let present = found.name(&name, |account| account.name.clone());
     let told = formerly(&present, &name);
     let what = format!("This deletes the service account {told} of {org}, with its tokens.");
-    let yes = arguments.yes;
     yes.confirm(Effect::Loses, &what, "Delete the service account?", context)?;
-    context.change(&cannot, async {
-        client.remove_service_account(&org, &name).await
-    })?;
+    context.change(&cannot, client.remove_service_account(&org, &name))?;
     let deleted = json!({ "org": org, "name": present, "deleted": true });
     context.output.done(&deleted, |_| {
         format!("Deleted the service account {told} of {org}, with its tokens.")

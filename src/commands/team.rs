@@ -11,17 +11,17 @@ use fh_client::Client;
 use serde::Serialize;
 use serde_json::json;
 
-use super::confirm::{Effect, Yes};
-use super::found::{Found, formerly};
-use super::scoped::{OrgOption, listed};
 use crate::arguments::IfMissing;
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
-use crate::error::{CommandError, nouns};
-use crate::output::{Column, column, human, number};
+use crate::error::{CommandError, Explain as _, nouns};
+use crate::nouns::found::{Found, formerly};
+use crate::nouns::scoped::{Listed, OrgOrAll, columns_of, listed};
+use crate::output::Columns;
 
 /// A team as it is named on the command line: `org/team`.
 #[derive(Debug, Clone)]
-struct TeamName {
+pub(crate) struct TeamName {
     org: Name,
     team: Name,
 }
@@ -30,14 +30,11 @@ impl FromStr for TeamName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Some((org, team)) = text.split_once('/') else {
-            return Err("write a team as ORG/TEAM".to_owned());
-        };
+        let told = || "write a team as ORG/TEAM".to_owned();
+        let (org, team) = text.split_once('/').ok_or_else(told)?;
         let name = |text: &str| text.parse().map_err(|error: InvalidName| error.to_string());
-        Ok(Self {
-            org: name(org)?,
-            team: name(team)?,
-        })
+        let (org, team) = (name(org)?, name(team)?);
+        Ok(Self { org, team })
     }
 }
 
@@ -53,125 +50,95 @@ impl fmt::Display for TeamName {
 /// leaves its teams.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TeamCommand {
-    Create(CreateArguments),
-    List(ListArguments),
-    Show(TeamArguments),
-    Add(MemberArguments),
-    Remove(RemoveArguments),
-    Delete(DeleteArguments),
-}
-
-/// Create an empty team
-#[derive(Debug, Args)]
-#[command(after_help = "\
+    /// Create an empty team
+    #[command(after_help = "\
 Examples:
   fh team create acme/ops
   fh team create acme/ops --if-missing")]
-pub(crate) struct CreateArguments {
-    /// The organisation and the new team's name
-    #[arg(value_name = "ORG/TEAM")]
-    team: TeamName,
+    Create {
+        /// The organisation and the new team's name
+        #[arg(value_name = "ORG/TEAM")]
+        team: TeamName,
 
-    #[command(flatten)]
-    if_missing: IfMissing,
-}
-
-/// List the teams of an organisation, or of all of yours
-#[derive(Debug, Args)]
-#[command(after_help = "\
+        #[command(flatten)]
+        if_missing: IfMissing,
+    },
+    /// List the teams of an organisation, or of all of yours
+    #[command(after_help = "\
 Examples:
   fh team list
   fh team list acme")]
-pub(crate) struct ListArguments {
-    /// The organisation [default: all of yours]
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Option<Name>,
-
-    #[command(flatten)]
-    option: OrgOption,
-}
-
-/// List the members of a team
-#[derive(Debug, Args)]
-#[command(after_help = "\
+    List(OrgOrAll),
+    /// List the members of a team
+    #[command(after_help = "\
 Examples:
   fh team show acme/ops")]
+    Show(TeamArguments),
+    /// Add members of the organisation to a team
+    #[command(after_help = "\
+Examples:
+  fh team add acme/ops alice bob")]
+    Add(MembersArguments),
+    /// Remove users from a team
+    #[command(after_help = "\
+Examples:
+  fh team remove acme/ops alice")]
+    Remove(MembersArguments),
+    /// Delete a team and its grants
+    #[command(after_help = "\
+Examples:
+  fh team delete acme/ops
+  fh team delete acme/ops --yes")]
+    Delete {
+        #[command(flatten)]
+        of: TeamArguments,
+
+        #[command(flatten)]
+        yes: Yes,
+    },
+}
+
+// The team that is meant.
+#[derive(Debug, Args)]
 pub(crate) struct TeamArguments {
     /// The team
     #[arg(value_name = "ORG/TEAM")]
     team: TeamName,
 }
 
-/// Add members of the organisation to a team
+// A team, and whose place in it changes.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh team add acme/ops alice bob")]
-pub(crate) struct MemberArguments {
-    /// The team
-    #[arg(value_name = "ORG/TEAM")]
-    team: TeamName,
-
-    /// The accounts
-    #[arg(value_name = "USER", required = true)]
-    users: Vec<Name>,
-}
-
-/// Remove users from a team
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh team remove acme/ops alice")]
-pub(crate) struct RemoveArguments {
-    /// The team
-    #[arg(value_name = "ORG/TEAM")]
-    team: TeamName,
-
-    /// The accounts
-    #[arg(value_name = "USER", required = true)]
-    users: Vec<Name>,
-}
-
-/// Delete a team and its grants
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh team delete acme/ops
-  fh team delete acme/ops --yes")]
-pub(crate) struct DeleteArguments {
-    /// The team
-    #[arg(value_name = "ORG/TEAM")]
-    team: TeamName,
-
+pub(crate) struct MembersArguments {
     #[command(flatten)]
-    yes: Yes,
+    of: TeamArguments,
+
+    /// The accounts
+    #[arg(value_name = "USER", required = true)]
+    users: Vec<Name>,
 }
 
-pub(crate) fn run(command: TeamCommand, context: &Context) -> Result<(), CommandError> {
+pub(crate) fn run(command: &TeamCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        TeamCommand::Create(arguments) => create(arguments, context),
-        TeamCommand::List(arguments) => list(&arguments, context),
-        TeamCommand::Show(arguments) => show(&arguments.team, context),
-        TeamCommand::Add(arguments) => add(&arguments, context),
-        TeamCommand::Remove(arguments) => remove(&arguments, context),
-        TeamCommand::Delete(arguments) => delete(&arguments, context),
+        TeamCommand::Create { team, if_missing } => create(team, if_missing.set, context),
+        TeamCommand::List(of) => list(of.org(), context),
+        TeamCommand::Show(of) => show(&of.team, context),
+        TeamCommand::Add(MembersArguments { of, users }) => add(&of.team, users, context),
+        TeamCommand::Remove(MembersArguments { of, users }) => remove(&of.team, users, context),
+        TeamCommand::Delete { of, yes } => delete(&of.team, *yes, context),
     }
 }
 
-fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
+fn create(team: &TeamName, exist_ok: bool, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let team = arguments.team;
-    let new = CreateTeam {
-        name: team.team.clone(),
-        exist_ok: arguments.if_missing.set,
-    };
+    let TeamName { org, team: name } = team;
+    let name = name.clone();
+    let new = CreateTeam { name, exist_ok };
+    let cannot = format_args!("cannot create the team {team}");
     let answer = context
-        .change(format_args!("cannot create the team {team}"), async {
-            client.create_team(&team.org, &new).await
-        })
-        .map_err(|error| error.hint_for(ErrorCode::Conflict, nouns::teams(team.org.as_str())))?;
+        .change(cannot, client.create_team(org, &new))
+        .hint_for(ErrorCode::Conflict, nouns::teams(org.as_str()))?;
     context.output.made(&answer, |made, is_new| {
-        let team = format!("{}/{}", team.org, made.name);
+        let team = format!("{org}/{}", made.name);
         if !is_new {
             return format!("The team {team} exists already.");
         }
@@ -179,171 +146,120 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
     })
 }
 
-fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let org = arguments.option.or(&arguments.org);
-    let found = listed(
-        "teams",
-        org,
-        OrganizationRole::Member,
-        context,
-        &async |client: &Client, org: &Name| Ok(client.teams(org).await?.teams),
-    )?;
-    let rows: Vec<Listed> = found
-        .into_iter()
-        .map(|(of, team)| Listed {
-            organization: org.is_none().then(|| of.clone()),
-            org: of,
-            team,
-        })
-        .collect();
-    context.output.list(&columns(org.is_none()), &rows)?;
-    let empty = match org {
+fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
+    let teams = async |client: &Client, org: &Name| Ok(client.teams(org).await?.teams);
+    let rows = listed("teams", org, OrganizationRole::Member, context, &teams)?;
+    let none = match org {
         Some(org) => format!("{org} has no teams. Create one: `fh team create {org}/TEAM`"),
         None => {
             "None of your organisations has teams. Create one: `fh team create ORG/TEAM`".to_owned()
         }
     };
-    context.output.when_empty(&rows, &empty);
-    Ok(())
+    context
+        .output
+        .list_or(&columns(org.is_none()), &rows, &none)
 }
 
 fn show(team: &TeamName, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let found = context.ask(format_args!("cannot show the team {team}"), async {
-        client.team(&team.org, &team.team).await
-    })?;
+    let cannot = format_args!("cannot show the team {team}");
+    let found = context.ask(cannot, client.team(&team.org, &team.team))?;
     if context.output.is_json() {
         return context.output.json(&found);
     }
-    context.output.list(&member_columns(), &found.members)?;
-    context.output.when_empty(
-        &found.members,
-        &format!("Nobody is in {team}. Add somebody to it: `fh team add {team} USER`"),
-    );
-    Ok(())
+    let none = format!("Nobody is in {team}. Add somebody to it: `fh team add {team} USER`");
+    context
+        .output
+        .list_or(&member_columns(), &found.members, &none)
 }
 
-fn add(arguments: &MemberArguments, context: &Context) -> Result<(), CommandError> {
-    let MemberArguments { team, users } = arguments;
+fn add(team: &TeamName, users: &[Name], context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let mut added: Vec<TeamMemberInfo> = Vec::new();
-    for user in users {
+    let TeamName { org, team: name } = team;
+    each(users, context, |user| {
+        let cannot = format_args!("cannot add {user} to {team}");
+        let hint = format!("Make them a member: `fh member set {org} {user}`");
         let member = context
-            .change(format_args!("cannot add {user} to {team}"), async {
-                client.add_team_member(&team.org, &team.team, user).await
-            })
-            .map_err(|error| {
-                let org = &team.org;
-                let hint = format!("Make them a member: `fh member set {org} {user}`");
-                error.hint_for(ErrorCode::InvalidContent, hint)
-            })?;
-        if !context.output.is_json() {
-            context
-                .output
-                .remark(&format!("{} is in {team}.", member.user));
-        }
-        added.push(member);
-    }
-    if context.output.is_json() {
-        return context.output.json(&added);
-    }
-    Ok(())
+            .change(cannot, client.add_team_member(org, name, user))
+            .hint_for(ErrorCode::InvalidContent, hint)?;
+        let told = format!("{} is in {team}.", member.user);
+        Ok((member, told))
+    })
 }
 
-fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
-    let RemoveArguments { team, users } = arguments;
+fn remove(team: &TeamName, users: &[Name], context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let mut removed = Vec::new();
-    for user in users {
+    let TeamName { org, team: name } = team;
+    each(users, context, |user| {
+        let cannot = format_args!("cannot remove {user} from {team}");
+        let hint = format!("`fh team show {team}` shows who is in it.");
+        let removal = async {
+            let found = Found::of(client.team_member(org, name, user).await)?;
+            client.remove_team_member(org, name, user).await?;
+            Ok(found)
+        };
         let found = context
-            .change(format_args!("cannot remove {user} from {team}"), async {
-                let found = Found::of(client.team_member(&team.org, &team.team, user).await)?;
-                client
-                    .remove_team_member(&team.org, &team.team, user)
-                    .await?;
-                Ok(found)
-            })
-            .map_err(|error| {
-                let hint = format!("`fh team show {team}` shows who is in it.");
-                error.hint_for(ErrorCode::InvalidContent, hint)
-            })?;
+            .change(cannot, removal)
+            .hint_for(ErrorCode::InvalidContent, hint)?;
         let present = found.name(user, |member| member.user.clone());
+        let told = match found.is_there() {
+            true => format!("{} is no longer in {team}.", formerly(&present, user)),
+            false => format!("{user} was not in {team}: there was nothing to remove."),
+        };
+        Ok((present, told))
+    })
+}
+
+/// Changes the place of each of these users, and says at once what became of it; to a program all of it at the end.
+fn each<T: Serialize>(
+    users: &[Name],
+    context: &Context,
+    change: impl Fn(&Name) -> Result<(T, String), CommandError>,
+) -> Result<(), CommandError> {
+    let mut changed = Vec::new();
+    for user in users {
+        let (one, told) = change(user)?;
         if !context.output.is_json() {
-            let text = if found.is_there() {
-                format!("{} is no longer in {team}.", formerly(&present, user))
-            } else {
-                format!("{user} was not in {team}: there was nothing to remove.")
-            };
-            context.output.remark(&text);
+            context.output.remark(&told);
         }
-        removed.push(present);
+        changed.push(one);
     }
     if context.output.is_json() {
-        return context.output.json(&removed);
+        return context.output.json(&changed);
     }
     Ok(())
 }
 
-fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
-    let DeleteArguments { team, yes } = arguments;
+fn delete(team: &TeamName, yes: Yes, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let what = format!("This deletes the team {team} with all that was granted to it.");
     yes.confirm(Effect::Loses, &what, "Delete the team?", context)?;
-    context.change(format_args!("cannot delete the team {team}"), async {
-        client.delete_team(&team.org, &team.team).await
-    })?;
     let TeamName { org, team: name } = team;
-    context.output.done(
-        &json!({ "org": org, "team": name, "deleted": true }),
-        |_| format!("Deleted the team {team}."),
-    )
-}
-
-/// A team in a list.
-#[derive(Serialize)]
-struct Listed {
-    /// Where the list is not of one organisation alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization: Option<Name>,
-    #[serde(flatten)]
-    team: TeamInfo,
-    #[serde(skip)]
-    org: Name,
+    context.change(
+        format_args!("cannot delete the team {team}"),
+        client.delete_team(org, name),
+    )?;
+    let deleted = json!({ "org": org, "team": name, "deleted": true });
+    context
+        .output
+        .done(&deleted, |_| format!("Deleted the team {team}."))
 }
 
 /// The columns of a list of one organisation's teams, or of several organisations'.
-fn columns(of_several: bool) -> Vec<Column<Listed>> {
-    let organization = column("organization", "ORGANISATION", |of: &Listed| {
-        of.org.to_string()
-    });
-    let mut columns = vec![
+fn columns(of_several: bool) -> Columns<Listed<TeamInfo>> {
+    columns_of(of_several)
         // In a table as the other commands take it.
-        column("name", "TEAM", |of: &Listed| of.team.name.to_string())
-            .shown(|of, _| format!("{}/{}", of.org, of.team.name)),
-        number("members", "MEMBERS", |of: &Listed| {
-            of.team.members.to_string()
-        }),
-        column("created_at", "CREATED", |of: &Listed| {
-            human::timestamp(of.team.created_at)
-        })
-        .shown(|of, now| human::relative(of.team.created_at, now))
-        .ranked(1),
-        column("id", "ID", |of: &Listed| of.team.id.to_string()).wide(),
-    ];
-    if of_several {
-        columns.insert(0, organization);
-    }
-    columns
+        .text("name", "TEAM")
+        .shown(|of: &Listed<TeamInfo>, _| format!("{}/{}", of.org, of.one.name))
+        .number("members", "MEMBERS")
+        .time("created_at", "CREATED", "")
+        .ranked(1)
+        .text("id", "ID")
+        .wide()
 }
 
-fn member_columns() -> Vec<Column<TeamMemberInfo>> {
-    vec![
-        column("user", "USER", |member: &TeamMemberInfo| {
-            member.user.to_string()
-        }),
-        column("created_at", "SINCE", |member: &TeamMemberInfo| {
-            human::timestamp(member.created_at)
-        })
-        .shown(|member, now| human::relative(member.created_at, now)),
-    ]
+fn member_columns() -> Columns<TeamMemberInfo> {
+    Columns::new()
+        .text("user", "USER")
+        .time("created_at", "SINCE", "")
 }

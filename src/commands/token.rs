@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::expiry::SOON;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, Tone, column, human};
+use crate::output::{Columns, Tone, human};
 use crate::text::joined;
 
 /// Manage tokens, which people and machines log in with
@@ -72,11 +72,10 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         })
         .map_err(|error| error.naming_user(arguments.user.as_ref()))?
         .tokens;
-    context.output.list(&columns(arguments.all), &found)?;
+    let none = "There are no tokens. Create one: `fh token create`";
     context
         .output
-        .when_empty(&found, "There are no tokens. Create one: `fh token create`");
-    Ok(())
+        .list_or(&columns(arguments.all), &found, none)
 }
 
 /// What a token is good for now, in a word.
@@ -122,56 +121,40 @@ fn tone(token: &TokenInfo, now: OffsetDateTime) -> Option<Tone> {
 }
 
 /// Where it is not everybody's list, all are of one user, who was named.
-fn columns(of_everybody: bool) -> Vec<Column<TokenInfo>> {
-    let user = column("user", "USER", |token: &TokenInfo| token.user.to_string());
-    vec![
-        column("id", "ID", |token: &TokenInfo| token.id.to_string()).id(),
-        if of_everybody { user } else { user.wide() },
-        column("state", "STATE", |token: &TokenInfo| {
-            state(token, OffsetDateTime::now_utc()).to_owned()
-        })
-        .toned(tone),
+fn columns(of_everybody: bool) -> Columns<TokenInfo> {
+    let columns = Columns::<TokenInfo>::new()
+        .text("id", "ID")
+        .id()
+        .text("user", "USER");
+    let columns = if of_everybody {
+        columns
+    } else {
+        columns.wide()
+    };
+    columns
+        .made("state", "STATE", |token| state(token, OffsetDateTime::now_utc()).to_owned())
+        .toned(tone)
         // Programs have the words of JSON here too.
-        column("permissions", "MAY", |token: &TokenInfo| {
-            let words: Vec<&str> = token.permissions.iter().map(|one| one.as_str()).collect();
-            words.join(" ")
-        })
+        .text("permissions", "MAY")
         .shown(|token, _| joined(&token.permissions))
-        .ranked(2),
-        column("flakes", "FLAKES", |token: &TokenInfo| {
-            joined(&token.flakes)
-        })
+        .ranked(2)
+        .text("flakes", "FLAKES")
         .flexible()
-        .ranked(1),
-        column("limits", "LIMITED TO", limits).flexible().ranked(3),
-        column("created_at", "CREATED", |token: &TokenInfo| {
-            human::timestamp(token.created_at)
-        })
-        .wide(),
-        column("expires_at", "EXPIRES", |token: &TokenInfo| {
-            human::timestamp(token.expires_at)
-        })
-        .shown(|token, now| human::relative(token.expires_at, now))
+        .ranked(1)
+        .made("limits", "LIMITED TO", limits)
+        .flexible()
+        .ranked(3)
+        .made("created_at", "CREATED", |token| human::timestamp(token.created_at))
+        .wide()
+        .time("expires_at", "EXPIRES", "")
         .toned(|token, now| {
             let ends_soon = state(token, now) == "good" && token.expires_at - now < SOON;
             ends_soon.then_some(Tone::Attention)
-        }),
-        column("last_used_at", "LAST USED", |token: &TokenInfo| {
-            token.last_used_at.map(human::timestamp).unwrap_or_default()
         })
-        .shown(|token, now| {
-            token
-                .last_used_at
-                .map_or_else(|| "never".to_owned(), |at| human::relative(at, now))
-        })
-        .ranked(4),
-        column("description", "DESCRIPTION", |token: &TokenInfo| {
-            token.description.clone().unwrap_or_default()
-        })
-        .flexible(),
-        column("parent", "CREATED WITH", |token: &TokenInfo| {
-            token.parent.map(|id| id.to_string()).unwrap_or_default()
-        })
-        .wide(),
-    ]
+        .time("last_used_at", "LAST USED", "never")
+        .ranked(4)
+        .text("description", "DESCRIPTION")
+        .flexible()
+        .text("parent", "CREATED WITH")
+        .wide()
 }

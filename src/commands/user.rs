@@ -5,27 +5,87 @@ use fh_api::{CreateUser, ErrorCode, Name, NameKind, UpdateUser, UserAccess, User
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::confirm::{Effect, Yes};
-use super::found::Found;
-use super::free_name::{self, FreeNameArguments};
-use super::held;
-use super::rename::Renaming;
 use crate::arguments::{IfMissing, words};
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
-use crate::error::{CommandError, nouns};
-use crate::output::{Column, Tone, column, human};
+use crate::error::{CommandError, Explain as _, nouns};
+use crate::nouns::accounts::{columns, yes_or_no};
+use crate::nouns::found::Found;
+use crate::nouns::free_name::{self, FreeNameArguments};
+use crate::nouns::held;
+use crate::nouns::rename::Renaming;
+use crate::output::human;
 
 /// Accounts of people and of services (server administrators)
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     Create(CreateArguments),
-    List(ListArguments),
-    Show(ShowArguments),
-    Set(SetArguments),
-    Rename(RenameArguments),
-    Disable(DisableArguments),
-    Enable(EnableArguments),
+    /// List all accounts
+    #[command(after_help = "\
+Examples:
+  fh user list
+  fh user list --json | jq -r '.[] | select(.kind == \"service\") | .name'")]
+    List,
+    /// Show one account: what it is in, holds and can reach
+    ///
+    /// You can show your own account. Server administrators can show every account; administrators of an organisation
+    /// see what concerns that organisation.
+    #[command(after_help = "\
+Examples:
+  fh user show alice")]
+    Show(UserArguments),
+    /// Allow or forbid an account to manage the whole server
+    #[command(after_help = "\
+Examples:
+  fh user set alice --server-admin true")]
+    Set {
+        #[command(flatten)]
+        of: UserArguments,
+
+        /// Whether it may manage the whole server
+        #[arg(long, value_name = "BOOL", required = true, action = clap::ArgAction::Set)]
+        server_admin: bool,
+
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// Rename an account: your own, or anyone's (server administrators)
+    ///
+    /// Its former name keeps working until a server administrator frees it (`fh user free-name`). Nobody else can get
+    /// that name.
+    #[command(after_help = "\
+Examples:
+  fh user rename alice alice.jones")]
+    Rename {
+        #[command(flatten)]
+        of: UserArguments,
+
+        /// Its new name
+        #[arg(value_name = "NAME")]
+        name: Name,
+
+        #[command(flatten)]
+        yes: Yes,
+    },
+    /// Disable an account: its tokens are refused until it is enabled again
+    #[command(after_help = "\
+Examples:
+  fh user disable alice")]
+    Disable(UserArguments),
+    /// Enable an account: its tokens are accepted again
+    #[command(after_help = "\
+Examples:
+  fh user enable alice")]
+    Enable(UserArguments),
     FreeName(FreeNameArguments),
+}
+
+// The account that is meant.
+#[derive(Debug, Args)]
+pub(crate) struct UserArguments {
+    /// The account
+    #[arg(value_name = "USER")]
+    user: Name,
 }
 
 /// Create an account
@@ -53,131 +113,45 @@ pub(crate) struct CreateArguments {
     if_missing: IfMissing,
 }
 
-/// List all accounts
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh user list
-  fh user list --json | jq -r '.[] | select(.kind == \"service\") | .name'")]
-pub(crate) struct ListArguments {}
-
-/// Show one account: what it is in, holds and can reach
-///
-/// You can show your own account. Server administrators can show every account; administrators of an organisation
-/// see what concerns that organisation.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh user show alice")]
-pub(crate) struct ShowArguments {
-    /// The account
-    #[arg(value_name = "USER")]
-    user: Name,
-}
-
-/// Allow or forbid an account to manage the whole server
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh user set alice --server-admin true")]
-pub(crate) struct SetArguments {
-    /// The account
-    #[arg(value_name = "USER")]
-    user: Name,
-
-    /// Whether it may manage the whole server
-    #[arg(long, value_name = "BOOL", required = true, action = clap::ArgAction::Set)]
-    server_admin: bool,
-
-    #[command(flatten)]
-    yes: Yes,
-}
-
-/// Rename an account: your own, or anyone's (server administrators)
-///
-/// Its former name keeps working until a server administrator frees it (`fh user free-name`). Nobody else can get
-/// that name.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh user rename alice alice.jones")]
-pub(crate) struct RenameArguments {
-    /// The account
-    #[arg(value_name = "USER")]
-    user: Name,
-
-    /// Its new name
-    #[arg(value_name = "NAME")]
-    name: Name,
-
-    #[command(flatten)]
-    yes: Yes,
-}
-
-/// Disable an account: its tokens are refused until it is enabled again
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh user disable alice")]
-pub(crate) struct DisableArguments {
-    /// The account
-    #[arg(value_name = "USER")]
-    user: Name,
-}
-
-/// Enable an account: its tokens are accepted again
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh user enable alice")]
-pub(crate) struct EnableArguments {
-    /// The account
-    #[arg(value_name = "USER")]
-    user: Name,
-}
-
 pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         UserCommand::Create(arguments) => create(arguments, context),
-        UserCommand::List(ListArguments {}) => list(context),
-        UserCommand::Show(arguments) => show(&arguments.user, context),
-        UserCommand::Set(arguments) => {
-            if arguments.server_admin {
-                let what = format!("This lets {} manage the whole server.", arguments.user);
-                let yes = arguments.yes;
-                yes.confirm(
-                    Effect::Exposes,
-                    &what,
-                    "Make them a server administrator?",
-                    context,
-                )?;
+        UserCommand::List => list(context),
+        UserCommand::Show(of) => show(&of.user, context),
+        UserCommand::Set {
+            of,
+            server_admin,
+            yes,
+        } => {
+            if server_admin {
+                let what = format!("This lets {} manage the whole server.", of.user);
+                let question = "Make them a server administrator?";
+                yes.confirm(Effect::Exposes, &what, question, context)?;
             }
             let change = UpdateUser {
-                server_admin: Some(arguments.server_admin),
+                server_admin: Some(server_admin),
                 disabled: None,
             };
-            update(&arguments.user, &change, context)
+            update(&of.user, &change, context)
         }
-        UserCommand::Rename(arguments) => rename(&arguments, context),
-        UserCommand::Disable(arguments) => disable(&arguments.user, true, context),
-        UserCommand::Enable(arguments) => disable(&arguments.user, false, context),
+        UserCommand::Rename { of, name, yes } => rename(&of.user, &name, yes, context),
+        UserCommand::Disable(of) => disable(&of.user, true, context),
+        UserCommand::Enable(of) => disable(&of.user, false, context),
         UserCommand::FreeName(arguments) => free_name::run(NameKind::Account, &arguments, context),
     }
 }
 
-fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
+fn rename(user: &Name, name: &Name, yes: Yes, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let RenameArguments { user, name, yes } = arguments;
-    let found = context.ask(format_args!("cannot rename the account {user}"), async {
-        Found::of(client.user_access(user).await)
-    })?;
+    let cannot = format!("cannot rename the account {user}");
+    let found = Found::ask(cannot, client.user_access(user), context)?;
     let renaming = Renaming {
         noun: "account",
         from: found.name(user, |found| found.user.clone()).to_string(),
         to: name.to_string(),
-        yes: *yes,
+        yes,
     };
-    renaming.carry_out(context, async { client.rename_user(user, name).await })
+    renaming.carry_out(context, client.rename_user(user, name))
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
@@ -187,25 +161,21 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         name: arguments.name,
         kind: arguments.kind,
     };
+    let hint = format!(
+        "{} `fh user free-name` lists the reserved names.",
+        nouns::ACCOUNTS
+    );
+    let cannot = format!("cannot create the account {}", new.name);
     let answer = context
-        .change(
-            format_args!("cannot create the account {}", new.name),
-            async { client.create_user(&new).await },
-        )
-        .map_err(|error| {
-            let hint = format!(
-                "{} `fh user free-name` lists the reserved names.",
-                nouns::ACCOUNTS
-            );
-            error.hint_for(ErrorCode::Conflict, hint)
-        })?;
+        .change(cannot, client.create_user(&new))
+        .hint_for(ErrorCode::Conflict, hint)?;
     context.output.made(&answer, |made, is_new| {
+        let name = &made.name;
         if !is_new {
-            return format!("The account {} exists already.", made.name);
+            return format!("The account {name} exists already.");
         }
         format!(
-            "Created the account {name}. Create a token for it: `fh token create --user {name}`",
-            name = made.name
+            "Created the account {name}. Create a token for it: `fh token create --user {name}`"
         )
     })
 }
@@ -213,16 +183,15 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 fn list(context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let found = context
-        .ask("cannot list the accounts", async { client.users().await })?
+        .ask("cannot list the accounts", client.users())?
         .users;
     context.output.list(&columns(), &found)
 }
 
 fn show(user: &Name, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let access = context.ask(format_args!("cannot show the account {user}"), async {
-        client.user_access(user).await
-    })?;
+    let cannot = format!("cannot show the account {user}");
+    let mut access = context.ask(cannot, client.user_access(user))?;
     let now = OffsetDateTime::now_utc();
     let mut lines = vec![("User", access.user.to_string())];
     if let Some(account) = &access.account {
@@ -241,10 +210,12 @@ fn show(user: &Name, context: &Context) -> Result<(), CommandError> {
     }
     lines.push(("Access", held::summary(&access)));
     lines.extend(held::limits(&access.narrowed_by));
-    let tables = held::tables(&access, &context.output);
-    context
-        .output
-        .details_with(&Shown::of(access), &lines, &tables)
+    let tables = held::tables(&access, &context.output)?;
+    let shown = Shown {
+        account: access.account.take(),
+        access,
+    };
+    context.output.details_with(&shown, &lines, &tables)
 }
 
 /// An account as JSON: its own facts, where they are told, and beside them what it has access to.
@@ -253,15 +224,6 @@ struct Shown {
     #[serde(flatten)]
     account: Option<UserInfo>,
     access: UserAccess,
-}
-
-impl Shown {
-    fn of(mut access: UserAccess) -> Self {
-        Self {
-            account: access.account.take(),
-            access,
-        }
-    }
 }
 
 fn disable(user: &Name, disabled: bool, context: &Context) -> Result<(), CommandError> {
@@ -286,10 +248,10 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
             };
             Ok((client.update_user(user, change).await?, was_so))
         })
-        .map_err(|error| {
-            let hint = "Add another one: `fh user set USER --server-admin true`";
-            error.hint_for(ErrorCode::Conflict, hint)
-        })?;
+        .hint_for(
+            ErrorCode::Conflict,
+            "Add another one: `fh user set USER --server-admin true`",
+        )?;
     context.output.done(&changed, |user| {
         let name = &user.name;
         if was_so {
@@ -309,38 +271,4 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
             (None, _) => format!("{name} is enabled."),
         }
     })
-}
-
-fn yes_or_no(yes: bool) -> String {
-    if yes { "yes" } else { "no" }.to_owned()
-}
-
-pub(super) fn columns() -> Vec<Column<UserInfo>> {
-    vec![
-        column("name", "USER", |user: &UserInfo| user.name.to_string()),
-        column("kind", "KIND", |user: &UserInfo| user.kind.to_string()),
-        column("server_admin", "SERVER ADMIN", |user: &UserInfo| {
-            user.server_admin.to_string()
-        })
-        .shown(|user, _| yes_or_no(user.server_admin)),
-        column("organization", "ORGANISATION", |user: &UserInfo| {
-            let organization = user.organization.as_ref();
-            organization.map(ToString::to_string).unwrap_or_default()
-        }),
-        column("disabled_at", "DISABLED", |user: &UserInfo| {
-            user.disabled_at.map(human::timestamp).unwrap_or_default()
-        })
-        .shown(|user, now| {
-            user.disabled_at
-                .map(|at| human::relative(at, now))
-                .unwrap_or_default()
-        })
-        .toned(|_, _| Some(Tone::Bad)),
-        column("created_at", "CREATED", |user: &UserInfo| {
-            human::timestamp(user.created_at)
-        })
-        .shown(|user, now| human::relative(user.created_at, now))
-        .ranked(1),
-        column("id", "ID", |user: &UserInfo| user.id.to_string()).wide(),
-    ]
 }

@@ -7,9 +7,10 @@ use clap::{Args, Subcommand};
 use fh_api::{AccessExplanation, ErrorCode, Name};
 use fh_nix::{StorePath, StorePathHash};
 
-use super::held::{self, ReasonRow};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Explain as _};
+use crate::nouns::held::{self, ReasonRow};
+use crate::text::joined;
 
 /// Show who can read a path, and by which grant; or everything that a user has access to
 ///
@@ -54,15 +55,14 @@ pub(crate) fn run(arguments: &WhyArguments, context: &Context) -> Result<(), Com
     let path = named(path)?;
     let client = context.client_with_token()?;
     let found = context
-        .ask(format_args!("cannot explain who reads {path}"), async {
-            client.explain_access(&path, arguments.user.as_ref()).await
-        })
-        .map_err(|error| {
-            error.hint_for(
-                ErrorCode::InvalidContent,
-                "`fh grant list ORG/PROJECT` shows who has a role on a flake.",
-            )
-        })?;
+        .ask(
+            format_args!("cannot explain who reads {path}"),
+            client.explain_access(&path, arguments.user.as_ref()),
+        )
+        .hint_for(
+            ErrorCode::InvalidContent,
+            "`fh grant list ORG/PROJECT` shows who has a role on a flake.",
+        )?;
     print(&found, context)
 }
 
@@ -81,7 +81,7 @@ fn everything(user: Option<&Name>, context: &Context) -> Result<(), CommandError
         ("Answer", held::summary(&found)),
     ];
     lines.extend(held::limits(&found.narrowed_by));
-    let tables = held::tables(&found, &context.output);
+    let tables = held::tables(&found, &context.output)?;
     context.output.details_with(&found, &lines, &tables)
 }
 
@@ -130,8 +130,7 @@ fn print(found: &AccessExplanation, context: &Context) -> Result<(), CommandErro
             if label == "Left out" && flakes.is_empty() {
                 continue;
             }
-            let names: Vec<String> = flakes.iter().map(ToString::to_string).collect();
-            lines.push((label, names.join(" ")));
+            lines.push((label, joined(flakes)));
         }
     }
     lines.extend(held::limits(&found.narrowed_by));
@@ -141,7 +140,7 @@ fn print(found: &AccessExplanation, context: &Context) -> Result<(), CommandErro
             ReasonRow::of(&slice.flake, slice.visibility, slice.served, &slice.reasons)
         })
         .collect();
-    let table = context.output.table(&held::reason_columns(), &rows);
+    let table = context.output.table(&held::reason_columns(), &rows)?;
     context.output.details_with(found, &lines, &[table])
 }
 

@@ -66,6 +66,25 @@ pub(crate) enum Named {
     Policy(Name, Name),
 }
 
+/// What is said of a failure where one comes back: [`CommandError::hint_for`] and [`CommandError::naming_user`].
+pub(crate) trait Explain: Sized {
+    /// Says what to do next, where the server answered with this code.
+    fn hint_for(self, code: ErrorCode, hint: impl Into<String>) -> Self;
+
+    /// Names the account that the request was about, where it named one.
+    fn naming_user(self, user: Option<&Name>) -> Self;
+}
+
+impl<T> Explain for Result<T, CommandError> {
+    fn hint_for(self, code: ErrorCode, hint: impl Into<String>) -> Self {
+        self.map_err(|error| error.hint_for(code, hint))
+    }
+
+    fn naming_user(self, user: Option<&Name>) -> Self {
+        self.map_err(|error| error.naming_user(user))
+    }
+}
+
 /// Why a command did not do what it was asked.
 pub(crate) struct CommandError {
     status: Status,

@@ -16,5 +16,5 @@ pub(crate) mod nouns;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use command_error::{CommandError, Named, Status};
+pub(crate) use command_error::{CommandError, Explain, Named, Status};
 pub(crate) use hints::PROXY_LIMIT;

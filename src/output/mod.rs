@@ -21,7 +21,9 @@ use fh_client::{Made, RetryEvent};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-pub(crate) use column::{Column, Tone, column, number};
+pub(crate) use column::{Columns, Tone};
+
+use self::column::Column;
 
 use self::table::Look;
 use crate::error::CommandError;
@@ -110,9 +112,23 @@ impl Output {
             Format::Json => return self.json(&records),
             Format::Csv => column::csv(columns, records)?,
             Format::Table if records.is_empty() => return Ok(()),
-            Format::Table => table::table(columns, records, &self.look()),
+            Format::Table => table::table(columns, records, &self.look())?,
         };
         write_stdout(text.as_bytes())
+    }
+
+    /// The same, and what it means that there are none, to a person.
+    pub(crate) fn list_or<R: Serialize>(
+        &self,
+        columns: &[Column<R>],
+        records: &[R],
+        empty: &str,
+    ) -> Result<(), CommandError> {
+        self.list(columns, records)?;
+        if records.is_empty() && self.format == Format::Table {
+            self.remark(empty);
+        }
+        Ok(())
     }
 
     fn look(&self) -> Look {
@@ -146,7 +162,7 @@ impl Output {
             Format::Csv => column::csv(columns, records)?,
             Format::Table if records.is_empty() => return Ok(()),
             Format::Table => {
-                let text = table::part(columns, records, &self.look(), &mut printed.layout);
+                let text = table::part(columns, records, &self.look(), &mut printed.layout)?;
                 return write_stdout(text.as_bytes());
             }
         };
@@ -154,13 +170,6 @@ impl Output {
         let rows = text.split_once('\n').map_or("", |(_, rows)| rows);
         let names = std::mem::replace(&mut printed.names, true);
         write_stdout(if names { rows } else { &text }.as_bytes())
-    }
-
-    /// Says what an empty list means, where it is shown to a person.
-    pub(crate) fn when_empty<R>(&self, records: &[R], sentence: &str) {
-        if records.is_empty() && self.format == Format::Table {
-            self.remark(sentence);
-        }
     }
 
     /// Prints one thing: a line for each of its properties, or JSON.
@@ -192,9 +201,13 @@ impl Output {
     }
 
     /// A table within [`Self::details_with`]; empty where there is no record.
-    pub(crate) fn table<R>(&self, columns: &[Column<R>], records: &[R]) -> String {
+    pub(crate) fn table<R: Serialize>(
+        &self,
+        columns: &[Column<R>],
+        records: &[R],
+    ) -> Result<String, CommandError> {
         if records.is_empty() {
-            return String::new();
+            return Ok(String::new());
         }
         table::table(columns, records, &self.look())
     }

@@ -9,10 +9,12 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use time::OffsetDateTime;
 use unicode_width::UnicodeWidthStr;
 
-use super::column::{Column, Place};
+use super::column::{Column, Place, fields_of};
+use crate::error::CommandError;
 
 /// What the terminal and the options decide about tables.
 #[derive(Debug, Clone, Copy)]
@@ -47,16 +49,18 @@ pub(super) struct Layout(Vec<(usize, usize)>);
 struct Cells(Vec<Vec<String>>);
 
 impl Cells {
-    fn of<R>(columns: &[Column<R>], records: &[R], look: &Look) -> Self {
-        let mut rows: Vec<Vec<String>> = records
-            .iter()
-            .map(|record| {
-                let columns = columns.iter();
-                columns
-                    .map(|column| column.cell(record, look.now))
-                    .collect()
-            })
-            .collect();
+    fn of<R: Serialize>(
+        columns: &[Column<R>],
+        records: &[R],
+        look: &Look,
+    ) -> Result<Self, CommandError> {
+        let mut rows: Vec<Vec<String>> = Vec::with_capacity(records.len());
+        for record in records {
+            let fields = fields_of(record)?;
+            let cells = columns.iter();
+            let cells = cells.map(|column| column.cell(record, &fields, look.now));
+            rows.push(cells.collect());
+        }
         let are_cut = |column: &Column<R>| column.is_id && !look.wide;
         for index in (0..columns.len()).filter(|&index| are_cut(&columns[index])) {
             let ids: BTreeSet<&str> = rows.iter().map(|row| row[index].as_str()).collect();
@@ -65,7 +69,7 @@ impl Cells {
                 row[index] = row[index].chars().take(length).collect();
             }
         }
-        Self(rows)
+        Ok(Self(rows))
     }
 
     /// The width of the widest cell of a column.
@@ -186,28 +190,32 @@ impl Layout {
 }
 
 /// Columns side by side.
-pub(super) fn table<R>(columns: &[Column<R>], records: &[R], look: &Look) -> String {
-    let cells = Cells::of(columns, records, look);
+pub(super) fn table<R: Serialize>(
+    columns: &[Column<R>],
+    records: &[R],
+    look: &Look,
+) -> Result<String, CommandError> {
+    let cells = Cells::of(columns, records, look)?;
     let layout = Layout::choose(columns, &cells, look, false);
-    layout.header(columns) + &layout.rows(columns, records, &cells, look)
+    Ok(layout.header(columns) + &layout.rows(columns, records, &cells, look))
 }
 
 /// A part of a table that goes on: with its header where there is no layout yet.
-pub(super) fn part<R>(
+pub(super) fn part<R: Serialize>(
     columns: &[Column<R>],
     records: &[R],
     look: &Look,
     layout: &mut Option<Layout>,
-) -> String {
-    let cells = Cells::of(columns, records, look);
+) -> Result<String, CommandError> {
+    let cells = Cells::of(columns, records, look)?;
     if let Some(layout) = layout {
         layout.widen(columns, &cells, look);
-        return layout.rows(columns, records, &cells, look);
+        return Ok(layout.rows(columns, records, &cells, look));
     }
     let chosen = Layout::choose(columns, &cells, look, true);
     let text = chosen.header(columns) + &chosen.rows(columns, records, &cells, look);
     *layout = Some(chosen);
-    text
+    Ok(text)
 }
 
 /// The columns of a table with columns of these widths.

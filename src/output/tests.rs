@@ -5,29 +5,43 @@ use time::macros::datetime;
 use super::*;
 use crate::text::is_unprintable;
 
-struct Row(&'static str, u64, &'static str);
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    size: u64,
+    seen_at: &'static str,
+    text: &'static str,
+}
 
-fn columns() -> Vec<Column<Row>> {
-    vec![
-        column("name", "NAME", |row: &Row| row.0.to_owned()),
-        number("size", "SIZE", |row: &Row| row.1.to_string()).shown(|row, _| human::bytes(row.1)),
-        column("seen_at", "SEEN", |_: &Row| {
-            "2026-11-20T12:00:00Z".to_owned()
-        })
-        .shown(|_, now| human::relative(datetime!(2026-11-20 12:00 UTC), now)),
-        column("secret_name", "", |_: &Row| "x".to_owned()).wide(),
-        column("text", "TEXT", |row: &Row| row.2.to_owned()).flexible(),
-    ]
+const fn row(name: &'static str, size: u64, text: &'static str) -> Row {
+    Row {
+        name,
+        size,
+        seen_at: "2026-11-20T12:00:00Z",
+        text,
+    }
+}
+
+fn columns() -> Columns<Row> {
+    Columns::<Row>::new()
+        .text("name", "NAME")
+        .number("size", "SIZE")
+        .shown(|row, _| human::bytes(row.size))
+        .time("seen_at", "SEEN", "")
+        .made("secret_name", "", |_| "x".to_owned())
+        .wide()
+        .text("text", "TEXT")
+        .flexible()
 }
 
 const ROWS: [Row; 3] = [
-    Row(
+    row(
         "acme/app",
         1_288_490_189,
         "what we sell, and everything that it is made of",
     ),
-    Row("acme/a", 12, "quoted \"text\", with a comma"),
-    Row("b/c", 0, "\x1b[31mred\x1b[0m\r\nsecond \u{202e}line"),
+    row("acme/a", 12, "quoted \"text\", with a comma"),
+    row("b/c", 0, "\x1b[31mred\x1b[0m\r\nsecond \u{202e}line"),
 ];
 
 fn look(width: Option<usize>) -> Look {
@@ -40,7 +54,7 @@ fn look(width: Option<usize>) -> Look {
 }
 
 fn table(width: Option<usize>) -> String {
-    table::table(&columns(), &ROWS, &look(width))
+    table::table(&columns(), &ROWS, &look(width)).unwrap()
 }
 
 #[test]
@@ -69,29 +83,30 @@ fn a_narrow_table_cuts_what_may_be_cut() {
     ");
 }
 
+#[derive(Serialize)]
 struct Token(&'static str, &'static str, &'static str, &'static str);
 
 /// Columns of each kind: an id, a state, one that is often empty, some that are left out where there is no room.
-fn tokens() -> Vec<Column<Token>> {
-    vec![
-        column("id", "ID", |token: &Token| token.0.to_owned()).id(),
-        column("state", "STATE", |token: &Token| token.1.to_owned())
-            .toned(|token, _| (token.1 == "revoked").then_some(Tone::Bad)),
-        column("limits", "LIMITED TO", |token: &Token| token.2.to_owned())
-            .flexible()
-            .ranked(1),
-        column("flakes", "FLAKES", |_: &Token| {
+fn tokens() -> Columns<Token> {
+    Columns::<Token>::new()
+        .made("id", "ID", |token| token.0.to_owned())
+        .id()
+        .made("state", "STATE", |token| token.1.to_owned())
+        .toned(|token, _| (token.1 == "revoked").then_some(Tone::Bad))
+        .made("limits", "LIMITED TO", |token| token.2.to_owned())
+        .flexible()
+        .ranked(1)
+        .made("flakes", "FLAKES", |_| {
             "acme/application-server acme/docs".to_owned()
         })
         .flexible()
-        .ranked(2),
-        column("used_at", "LAST USED", |_: &Token| {
-            "12 minutes ago".to_owned()
-        })
-        .ranked(3),
-        column("text", "DESCRIPTION", |token: &Token| token.3.to_owned()).flexible(),
-        column("parent", "CREATED WITH", |_: &Token| "somebody".to_owned()).wide(),
-    ]
+        .ranked(2)
+        .made("used_at", "LAST USED", |_| "12 minutes ago".to_owned())
+        .ranked(3)
+        .made("text", "DESCRIPTION", |token| token.3.to_owned())
+        .flexible()
+        .made("parent", "CREATED WITH", |_| "somebody".to_owned())
+        .wide()
 }
 
 const TOKENS: [Token; 3] = [
@@ -119,7 +134,7 @@ fn widest(text: &str) -> usize {
 #[test]
 fn a_table_fits_the_terminal_and_a_wide_one_has_everything() {
     for width in [60, 80, 100, 120, 200] {
-        let text = table::table(&tokens(), &TOKENS, &look(Some(width)));
+        let text = table::table(&tokens(), &TOKENS, &look(Some(width))).unwrap();
         assert!(widest(&text) <= width, "{width}:\n{text}");
         // What tells one from another is whole; what nobody has is no column.
         for token in &TOKENS {
@@ -132,7 +147,7 @@ fn a_table_fits_the_terminal_and_a_wide_one_has_everything() {
         wide: true,
         ..look(Some(80))
     };
-    let text = table::table(&tokens(), &TOKENS, &wide);
+    let text = table::table(&tokens(), &TOKENS, &wide).unwrap();
     for whole in [
         TOKENS[0].0,
         TOKENS[0].3,
@@ -177,8 +192,10 @@ fn ids_are_as_short_as_they_are_unambiguous() {
         (&["short", "shorter"], &["short", "shorter"]),
     ] {
         let tokens: Vec<Token> = ids.iter().map(|&id| Token(id, "", "", "")).collect();
-        let columns = [column("id", "ID", |token: &Token| token.0.to_owned()).id()];
-        let text = table::table(&columns, &tokens, &look(None));
+        let columns = Columns::<Token>::new()
+            .made("id", "ID", |token| token.0.to_owned())
+            .id();
+        let text = table::table(&columns, &tokens, &look(None)).unwrap();
         let shown: Vec<&str> = text.lines().skip(1).collect();
         assert_eq!(shown, expected);
     }
@@ -190,8 +207,8 @@ fn colours_are_beside_the_words() {
         color: true,
         ..look(Some(80))
     };
-    let plain = table::table(&tokens(), &TOKENS, &look(Some(80)));
-    let text = table::table(&tokens(), &TOKENS, &colored);
+    let plain = table::table(&tokens(), &TOKENS, &look(Some(80))).unwrap();
+    let text = table::table(&tokens(), &TOKENS, &colored).unwrap();
     assert!(text.contains("\x1b[31mrevoked\x1b[0m  acme"), "{text:?}");
     let without = text.replace("\x1b[31m", "").replace("\x1b[0m", "");
     assert_eq!(without, plain);
@@ -204,7 +221,7 @@ fn a_list_that_goes_on_keeps_its_columns() {
     let mut layout = None;
     let mut text = String::new();
     for tokens_now in [&TOKENS[..1], &TOKENS[1..], &[]] {
-        text += &table::part(&tokens(), tokens_now, &look(Some(80)), &mut layout);
+        text += &table::part(&tokens(), tokens_now, &look(Some(80)), &mut layout).unwrap();
     }
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
@@ -226,7 +243,7 @@ fn csv_is_for_programs() {
     acme/app,1288490189,2026-11-20T12:00:00Z,x,"what we sell, and everything that it is made of"
     acme/a,12,2026-11-20T12:00:00Z,x,"quoted ""text"", with a comma"
     "#);
-    let hostile = Row(
+    let hostile = row(
         "b/c",
         0,
         "\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\r\nsecond line\t.",

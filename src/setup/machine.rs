@@ -280,7 +280,7 @@ impl Machine {
         let obstacle = Obstacle::on_the_way_to(&netrc).filter(|_| is_denied);
         if let Some(obstacle) = obstacle {
             error = error.hint_once(obstacle.hint());
-            if obstacle.is_mine() {
+            if obstacle.is_mine {
                 return error;
             }
         }

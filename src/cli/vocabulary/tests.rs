@@ -187,16 +187,21 @@ fn every_command_is_in_the_table_with_every_word_that_it_accepts() {
             "{words}: a noun has verbs, and nothing else has"
         );
         let (also, or) = match NOUNS.iter().find(|noun| is_noun && noun.word == path[0]) {
-            Some(noun) => (&[][..], noun.or),
+            Some(noun) => ("", noun.or),
             None => {
                 let verb = entry(path).unwrap_or_else(|| panic!("{words} is not in the table"));
                 (verb.also, verb.or)
             }
         };
         let shown: Vec<&str> = command.get_visible_aliases().collect();
+        let also: Vec<&str> = also.split_whitespace().collect();
         assert_eq!(shown, also, "{words}");
         let all: BTreeSet<&str> = command.get_all_aliases().collect();
-        assert_eq!(all, also.iter().chain(or).copied().collect(), "{words}");
+        assert_eq!(
+            all,
+            also.into_iter().chain(or.split_whitespace()).collect(),
+            "{words}"
+        );
     });
     for noun in NOUNS {
         for verb in noun.verbs {
@@ -228,7 +233,8 @@ fn verbs_agree_and_what_people_try_is_accepted() {
                 noun.word,
                 verb.word
             );
-            for word in [&[verb.word][..], verb.also, verb.or].concat() {
+            let words = [verb.word, verb.also, verb.or];
+            for word in words.into_iter().flat_map(str::split_whitespace) {
                 let former = accepted.insert(word, verb.word);
                 assert_eq!(former, None, "{} {word} means two", noun.word);
             }

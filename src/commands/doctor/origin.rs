@@ -13,7 +13,7 @@ use fh_conf::Error;
 use fh_conf::nix_conf::{NixConf, VARIABLE, read_include};
 
 use super::finding::{Check, Finding};
-use crate::access::{Denied, Obstacle, quoted};
+use crate::access::{Denied, Kind, Obstacle, quoted};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
@@ -167,18 +167,18 @@ impl Origins {
         let findings = unreadable.into_iter().filter_map(|path| {
             let found = Obstacle::on_the_way_to(path)?;
             let about = format!("{found}: Nix leaves it out");
-            match (&found, found.command()) {
-                (Obstacle::Mode { .. }, Some(fix)) => Some(NAME.failed(about, fix)),
+            match (&found.kind, found.command()) {
+                (Kind::Mode { .. }, Some(fix)) => Some(NAME.failed(about, fix)),
                 // It can be read: it is no file.
                 (
-                    Obstacle::Foreign {
+                    Kind::Foreign {
                         denied: Denied::Writing,
                         ..
                     },
                     _,
                 ) => None,
                 // Nix that root runs, such as a daemon, reads it all the same.
-                (Obstacle::Foreign { .. }, _) => {
+                (Kind::Foreign { .. }, _) => {
                     let fix = format!("sudo chmod a+r {}   unless it holds secrets", quoted(path));
                     Some(NAME.warning(about).fix(fix))
                 }

@@ -95,7 +95,7 @@ fn netrc_file(
 /// A netrc that Nix reads and this user cannot.
 fn unreadable(file: &Path, daemon: Daemon, is_of_variable: bool) -> Finding {
     let path = file.display();
-    let found = Obstacle::on_the_way_to(file).filter(Obstacle::is_mine);
+    let found = Obstacle::on_the_way_to(file).filter(|found| found.is_mine);
     let fix = found.as_ref().and_then(Obstacle::command);
     if let (Some(found), Some(fix)) = (found, fix) {
         let finding = NETRC.failed(found.to_string(), fix);

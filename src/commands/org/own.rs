@@ -4,10 +4,10 @@ use clap::Args;
 use fh_api::{ErrorCode, ForgeRoot, Name, RootInfo};
 use serde_json::json;
 
-use super::super::found::Found;
 use crate::context::Context;
-use crate::error::CommandError;
-use crate::output::{Column, Tone, column, human};
+use crate::error::{CommandError, Explain as _};
+use crate::nouns::found::Found;
+use crate::output::{Columns, Tone};
 
 /// Own the root of a forge: its CI jobs act for the organisation unless they name another
 ///
@@ -63,12 +63,11 @@ pub(super) fn run(arguments: &OwnArguments, context: &Context) -> Result<(), Com
 fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let owned = context
-        .change(format_args!("cannot make {root} a root of {org}"), async {
-            client.own_root(org, root).await
-        })
-        .map_err(|error| {
-            error.hint_for(ErrorCode::Conflict, "`fh org own` shows who owns what.")
-        })?;
+        .change(
+            format_args!("cannot make {root} a root of {org}"),
+            client.own_root(org, root),
+        )
+        .hint_for(ErrorCode::Conflict, "`fh org own` shows who owns what.")?;
     context.output.done(&owned, |owned| {
         if owned.confirmed_at.is_some() {
             format!("Identities of {root} act for {org} unless they name another organisation.")
@@ -91,16 +90,14 @@ fn remove(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), Command
         client.remove_root(org, root).await?;
         Ok(was_there)
     })?;
-    context.output.done(
-        &json!({ "org": org, "root": root, "removed": was_there }),
-        |_| {
-            if was_there {
-                format!("{root} is no longer a root of {org}.")
-            } else {
-                format!("{root} was not a root of {org}: there was nothing to remove.")
-            }
-        },
-    )
+    let removed = json!({ "org": org, "root": root, "removed": was_there });
+    context.output.done(&removed, |_| {
+        if was_there {
+            format!("{root} is no longer a root of {org}.")
+        } else {
+            format!("{root} was not a root of {org}: there was nothing to remove.")
+        }
+    })
 }
 
 fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
@@ -119,41 +116,17 @@ fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
         }
         Ok(all)
     })?;
-    context.output.list(&columns(), &found)?;
-    context.output.when_empty(
-        &found,
-        "No roots are owned or requested. Request one: `fh org own ORG github:OWNER`",
-    );
-    Ok(())
+    let none = "No roots are owned or requested. Request one: `fh org own ORG github:OWNER`";
+    context.output.list_or(&columns(), &found, none)
 }
 
-fn confirmed(root: &RootInfo) -> Option<String> {
-    root.confirmed_at.map(human::timestamp)
-}
-
-fn columns() -> Vec<Column<RootInfo>> {
-    vec![
-        column("organization", "ORGANISATION", |root: &RootInfo| {
-            root.organization.to_string()
-        }),
-        column("root", "ROOT", |root: &RootInfo| root.root.to_string()),
-        column("owner_id", "REMEMBERED", |root: &RootInfo| {
-            root.owner_id.clone().unwrap_or_default()
-        }),
-        column("requested_by", "ASKED BY", |root: &RootInfo| {
-            root.requested_by
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default()
-        })
-        .ranked(1),
-        column("confirmed_at", "CONFIRMED", |root: &RootInfo| {
-            confirmed(root).unwrap_or_default()
-        })
-        .shown(|root, now| {
-            let at = root.confirmed_at.map(|at| human::relative(at, now));
-            at.unwrap_or_else(|| "not yet".to_owned())
-        })
-        .toned(|root, _| root.confirmed_at.is_none().then_some(Tone::Attention)),
-    ]
+fn columns() -> Columns<RootInfo> {
+    Columns::<RootInfo>::new()
+        .text("organization", "ORGANISATION")
+        .text("root", "ROOT")
+        .text("owner_id", "REMEMBERED")
+        .text("requested_by", "ASKED BY")
+        .ranked(1)
+        .time("confirmed_at", "CONFIRMED", "not yet")
+        .toned(|root, _| root.confirmed_at.is_none().then_some(Tone::Attention))
 }

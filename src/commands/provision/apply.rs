@@ -5,15 +5,16 @@
 use std::cell::RefCell;
 
 use fh_api::{
-    CreateOrganization, CreateServiceAccount, CreateTeam, CreateUser, FlakePattern, Name, UserKind,
+    CreateOrganization, CreateServiceAccount, CreateTeam, CreateUser, FlakePattern, Name, Subject,
+    UserKind,
 };
 use fh_client::{Client, Error as ClientError, Result as ClientResult};
 use serde::Serialize;
 
-use super::super::invitation::{is_service_account, takes_effect};
 use super::plan::{Plan, Request, Step};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::nouns::invited::{is_service_account, takes_effect};
 use crate::similar::is_same_name;
 
 /// What became of a request.
@@ -171,29 +172,23 @@ fn stopped(error: CommandError, plan: &Plan, progress: &Progress) -> CommandErro
             state: state(index),
         })
         .collect();
-    let listed = |wanted: State| -> Vec<String> {
+    let listed = |begin: &str, wanted: State| {
         let steps = ended.iter().filter(|it| it.state == wanted);
-        steps.map(|it| it.step.to_string()).collect()
+        let lines: String = steps.map(|it| format!("\n{}", it.step)).collect();
+        (!lines.is_empty()).then(|| format!("{begin}{lines}"))
     };
     let mut error = error.detail("changes", serde_json::json!(ended));
     if !progress.waiting.is_empty() {
         error = error.hint(progress.waiting.join("\n"));
     }
-    let done = listed(State::Done);
-    error = match done.is_empty() {
-        true => error.hint("Nothing was done before that."),
-        false => error.hint(format!("This was done:\n{}", done.join("\n"))),
-    };
-    let unknown = listed(State::Unknown);
-    if !unknown.is_empty() {
-        error = error.hint(format!(
-            "It is not known whether the server has done this:\n{}",
-            unknown.join("\n")
-        ));
-    }
-    let left = listed(State::NotDone);
-    if !left.is_empty() {
-        error = error.hint(format!("This was not done:\n{}", left.join("\n")));
+    let done = listed("This was done:", State::Done);
+    error = error.hint(done.unwrap_or_else(|| "Nothing was done before that.".to_owned()));
+    let unknown = "It is not known whether the server has done this:";
+    for hint in [
+        listed(unknown, State::Unknown),
+        listed("This was not done:", State::NotDone),
+    ] {
+        error = hint.into_iter().fold(error, CommandError::hint);
     }
     error.hint("Run the same command again to continue: it finds out what is left.")
 }
@@ -204,35 +199,36 @@ fn is_among(invited: &[(Name, Name)], org: &Name, user: &Name) -> bool {
 }
 
 async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
+    let exist_ok = true;
     match request {
-        Request::CreateUser(name) => {
+        Request::CreateUser(user) => {
+            let (name, kind) = (user.clone(), UserKind::Human);
             let new = CreateUser {
-                name: name.clone(),
-                kind: UserKind::Human,
-                exist_ok: true,
+                name,
+                kind,
+                exist_ok,
             };
             let made = client.create_user(&new).await?.value;
-            return Ok(Outcome::of(name, &made.name));
+            return Ok(Outcome::of(user, &made.name));
         }
-        Request::CreateOrganization(name) => {
+        Request::CreateOrganization(org) => {
+            let (name, owner) = (org.clone(), None);
             let new = CreateOrganization {
-                name: name.clone(),
-                exist_ok: true,
-                owner: None,
+                name,
+                exist_ok,
+                owner,
             };
             let made = client.create_organization(&new).await?.value;
-            return Ok(Outcome::of(name, &made.name));
+            return Ok(Outcome::of(org, &made.name));
         }
         Request::UpdateOrganization(org, change) => {
             client.update_organization(org, change).await?;
         }
-        Request::CreateServiceAccount(org, name) => {
-            let new = CreateServiceAccount {
-                name: name.clone(),
-                exist_ok: true,
-            };
+        Request::CreateServiceAccount(org, account) => {
+            let name = account.clone();
+            let new = CreateServiceAccount { name, exist_ok };
             let made = client.create_service_account(org, &new).await?.value;
-            return Ok(Outcome::of(name, &made.name));
+            return Ok(Outcome::of(account, &made.name));
         }
         Request::SetMember(org, user, role) => {
             let member = client.set_member(org, user, *role).await?;
@@ -246,12 +242,11 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
             return Ok(Outcome::of(user, &member.user));
         }
         Request::RemoveMember(org, user) => client.remove_member(org, user).await?,
-        Request::CreateTeam(org, name) => {
-            let new = CreateTeam {
-                name: name.clone(),
-                exist_ok: true,
-            };
-            client.create_team(org, &new).await?;
+        Request::CreateTeam(org, team) => {
+            let name = team.clone();
+            client
+                .create_team(org, &CreateTeam { name, exist_ok })
+                .await?;
         }
         Request::AddToTeam(org, team, user) => {
             let member = client.add_team_member(org, team, user).await?;
@@ -271,19 +266,17 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
         Request::DeleteFlake(flake) => client.delete_flake(flake).await?,
         Request::SetGrant(on, subject, role) => {
             let grant = client.set_grant(on, subject, *role).await?;
-            if let Outcome::Renamed { said, present } = Outcome::of(subject, &grant.subject) {
-                return Ok(Outcome::Renamed { said, present });
-            }
-            if grant.pending
-                && let (fh_api::Subject::User(user), Some(org)) = (grant.subject, on.organization())
-            {
-                let is_service_account = is_service_account(&user, client).await;
-                return Ok(Outcome::Invited {
-                    org: org.clone(),
-                    user,
-                    is_service_account,
-                });
-            }
+            let renamed = Outcome::of(subject, &grant.subject);
+            return Ok(match (renamed, grant.subject, on.organization()) {
+                (Outcome::Done, Subject::User(user), Some(org)) if grant.pending => {
+                    Outcome::Invited {
+                        org: org.clone(),
+                        is_service_account: is_service_account(&user, client).await,
+                        user,
+                    }
+                }
+                (outcome, _, _) => outcome,
+            });
         }
         Request::RemoveGrant(on, subject) => client.remove_grant(on, subject).await?,
         Request::SetPolicy(org, policy, wanted) => {

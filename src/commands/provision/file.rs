@@ -61,7 +61,7 @@ pub(super) struct Organization {
     /// Whose tokens may be renewed, of those that it decides about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) renewal: Option<Said<RenewalRule>>,
-    /// Public keys, `name:base64`.
+    /// Public keys whose signatures it trusts, each as `name:base64`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trusted_keys: Option<Vec<Said<String>>>,
     /// What its members follow, in order.

@@ -3,18 +3,17 @@
 //! Nothing is asked that the token may not see; what it may not see is not there.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use fh_api::{AccountInfo, ErrorCode, FlakeInfo, Name, Permission, Visibility, Whoami};
 use fh_client::{Client, Result as ClientResult};
 
-use super::super::found::{if_there, organization};
 use super::file::File;
 use super::names::{Answers, Questions, Resolved, organizations};
 use super::plan::Caller;
 use super::state::{Present, PresentFlake};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::nouns::found::{if_there, organization};
 
 /// What the server says about a file.
 pub(super) struct Found {
@@ -135,25 +134,25 @@ async fn answers(client: &Client, questions: &Questions, caller: &Caller) -> Cli
                 kind: user.kind,
                 name: user.name,
             };
-            answers
-                .accounts
-                .insert(account.name.folded(), Some(account));
+            answers.accounts.insert(account.name.folded(), account);
         }
     }
     for name in &questions.accounts {
-        if let Entry::Vacant(unknown) = answers.accounts.entry(name.folded()) {
-            unknown.insert(if_there(client.account(name).await)?);
+        if !answers.accounts.contains_key(&name.folded()) {
+            let found = if_there(client.account(name).await)?;
+            answers.accounts.extend(found.map(|it| (name.folded(), it)));
         }
     }
     for flake in &questions.flakes {
-        let found = if_there(client.flake(flake).await)?;
-        let found = found.map(PresentFlake::from);
-        answers.flakes.insert(flake.folded(), found);
+        let found = if_there(client.flake(flake).await)?.map(PresentFlake::from);
+        answers.flakes.extend(found.map(|it| (flake.folded(), it)));
     }
     let is_public = |flake: &FlakeInfo| flake.visibility == Visibility::Public;
     for org in &questions.organizations {
         let found = organization(client, org, is_public).await?;
-        answers.organizations.insert(org.folded(), found);
+        answers
+            .organizations
+            .extend(found.map(|it| (org.folded(), it)));
     }
     Ok(answers)
 }

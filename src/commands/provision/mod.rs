@@ -32,7 +32,7 @@ use self::file::File;
 use self::plan::{Facts, Plan, Sign, Step, plan};
 use self::problem::{Problem, Said, refused};
 use self::source::Source;
-use super::confirm::{Effect, Yes};
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &ProvisionArguments, context: &Context) -> Result<(
     let (keys, mut problems) = source.issuers_keys(&file);
     let found = lookup::look_up(file, &client, context)?;
     let resolved = found.resolved;
-    problems.extend(resolved.problems);
+    problems.extend(resolved.told.problems);
     let facts = Facts {
         accounts: &resolved.accounts,
         present: &found.present,
@@ -141,7 +141,7 @@ pub(crate) fn run(arguments: &ProvisionArguments, context: &Context) -> Result<(
         // A file that contradicts itself with it removes nothing.
         false => plan(&resolved.file, &facts, true).map_or(0, |pruned| pruned.removals()),
     };
-    let former = in_order(resolved.notes, &name);
+    let former = in_order(resolved.told.notes, &name);
     let planned = planned.noting(former);
     carry_out(&planned, unlisted, arguments, &client, context)
 }

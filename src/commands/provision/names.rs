@@ -15,7 +15,7 @@ use fh_api::{FlakeName, FlakePattern, Name, OrganizationRole, Subject, UserKind}
 pub(super) use self::answers::Answers;
 use self::answers::{in_org, stands_in};
 use self::flakes::{no_flake, no_follow};
-use super::file::{File, Grants, Organization};
+use super::file::{File, Organization};
 use super::problem::{Problem, Said};
 use super::reader::Named;
 use super::state::Present;
@@ -37,36 +37,40 @@ pub(super) struct Resolved {
     pub(super) file: File,
     /// Folded names of accounts that are there.
     pub(super) accounts: BTreeSet<String>,
+    pub(super) told: Told,
+}
+
+/// What is said of names while they get their present ones.
+#[derive(Debug, Default)]
+pub(super) struct Told {
     /// Which names are former ones.
     pub(super) notes: Vec<Problem>,
     pub(super) problems: Vec<Problem>,
+    /// What stood in the present list before, by its folded name: what it was called, and in which line.
+    seen: HashMap<String, (String, usize)>,
 }
 
 /// Gives the organisations of a file their present names; `present`: what each has, by its name in the file.
 pub(super) fn organizations(
-    file: File,
+    mut file: File,
     mut present: BTreeMap<Said<Name>, Present>,
 ) -> (Resolved, BTreeMap<Name, Present>) {
-    let mut naming = Naming::default();
+    let mut told = Told::default();
     let (mut orgs, mut found) = (BTreeMap::new(), BTreeMap::new());
-    for (said, org) in in_order(file.org) {
+    for (said, org) in in_order(std::mem::take(&mut file.org)) {
         let Some(present) = present.remove(&said) else {
             continue;
         };
-        let said = naming.called(&said, present.name.clone(), "organisation");
-        if naming.is_first(&said, "organisation") {
+        let said = told.called(&said, present.name.clone(), "organisation");
+        if told.is_first(&said, "organisation") {
             found.insert(said.value.clone(), present);
             orgs.insert(said, org);
         }
     }
     let resolved = Resolved {
-        file: File {
-            users: file.users,
-            org: orgs,
-        },
+        file: File { org: orgs, ..file },
         accounts: BTreeSet::new(),
-        notes: naming.notes,
-        problems: naming.problems,
+        told,
     };
     (resolved, found)
 }
@@ -90,9 +94,7 @@ impl Questions {
             let unknown = accounts(wanted).filter(|name| !known.contains(&name.folded()));
             asked.accounts.extend(unknown.cloned());
             for project in wanted.flakes.iter().flat_map(BTreeMap::keys) {
-                let mut flakes = there.flakes.iter();
-                if !there.is_new && flakes.all(|flake| !is_same_name(&flake.name.project, project))
-                {
+                if !there.is_new && there.flake(project).is_none() {
                     asked.flake(&in_org(&org.value, project), file);
                 }
             }
@@ -125,52 +127,47 @@ impl Questions {
 impl Resolved {
     /// Gives everything else its present name, and tells names of nothing.
     pub(super) fn resolve(mut self, present: &BTreeMap<Name, Present>, answers: &Answers) -> Self {
-        let mut naming = Naming {
-            notes: self.notes,
-            problems: self.problems,
-            seen: HashMap::new(),
-        };
         let file = self.file.clone();
         let known = Accounts::of(&file, present, answers);
-        self.file.users = naming.each(&self.file.users, "account", |naming, said| {
-            naming.account(said, answers)
-        });
+        let mut naming = Naming {
+            told: self.told,
+            file: &file,
+            known: &known,
+            answers,
+        };
+        naming.each(&mut self.file.users, "account", Naming::account);
         for (org, wanted) in &mut self.file.org {
             let Some(there) = present.get(&org.value) else {
                 continue;
             };
-            naming.people(wanted, there, &known, answers);
-            if let Some(flakes) = wanted.flakes.take() {
-                wanted.flakes = Some(naming.table(flakes, "flake", |naming, said| {
-                    let name = in_org(&org.value, &said.value);
-                    let found = answers.flakes.get(&name.folded()).and_then(Option::as_ref);
-                    match found {
-                        Some(found) => naming.called(said, found.name.project.clone(), "flake"),
+            naming.people(wanted, there);
+            if let Some(flakes) = &mut wanted.flakes {
+                naming.table(flakes, "flake", |naming, said| {
+                    match answers.flake(&in_org(&org.value, &said.value)) {
+                        Some(found) => {
+                            naming
+                                .told
+                                .called(said, found.name.project.clone(), "flake")
+                        }
                         None => said.clone(),
                     }
-                }));
-            }
-            for policy in wanted.trust.iter_mut().flat_map(BTreeMap::values_mut) {
-                let flakes = std::mem::take(&mut policy.flakes);
-                policy.flakes = naming.each(&flakes, "flake", |naming, said| {
-                    naming.pattern(said, &file, answers)
                 });
             }
-            if let Some(follows) = wanted.follows.take() {
-                wanted.follows = Some(naming.each(&follows, "flake", |naming, said| {
-                    naming.pattern(said, &file, answers)
-                }));
+            for policy in wanted.trust.iter_mut().flat_map(BTreeMap::values_mut) {
+                naming.each(&mut policy.flakes, "flake", Naming::pattern);
+            }
+            if let Some(follows) = &mut wanted.follows {
+                naming.each(follows, "flake", Naming::pattern);
             }
         }
-        let mut notes = naming.notes;
-        notes.extend(no_flake(&self.file, present, answers));
-        let mut problems = naming.problems;
-        problems.extend(taken(&self.file, &known, answers));
+        let mut told = naming.told;
+        told.notes.extend(no_flake(&self.file, present, answers));
+        told.problems.extend(taken(&self.file, &known, answers));
         for (org, wanted) in &self.file.org {
             if let Some(there) = present.get(&org.value) {
                 let follows = wanted.follows.iter().flatten();
                 let new = follows.filter(|said| !follows_already(there, &said.value));
-                problems.extend(new.filter_map(|said| {
+                told.problems.extend(new.filter_map(|said| {
                     let reason = no_follow(&said.value, &self.file, present, answers)?;
                     Some(said.spot.problem(reason))
                 }));
@@ -179,8 +176,7 @@ impl Resolved {
         Self {
             file: self.file,
             accounts: known.there,
-            notes,
-            problems,
+            told,
         }
     }
 }
@@ -210,7 +206,7 @@ impl Accounts {
             let members = there.members.iter().map(|member| &member.user);
             members.chain(&there.service_accounts)
         });
-        let found = || answers.accounts.values().flatten();
+        let found = || answers.accounts.values();
         let there: BTreeSet<String> = in_orgs
             .chain(found().map(|account| &account.name))
             .map(Name::folded)
@@ -232,25 +228,22 @@ impl Accounts {
 }
 
 /// What becomes of the names of a file, one after the other.
-#[derive(Default)]
-struct Naming {
-    notes: Vec<Problem>,
-    problems: Vec<Problem>,
-    /// What stood in the present list before, by its folded name: what it was called, and in which line.
-    seen: HashMap<String, (String, usize)>,
+struct Naming<'a> {
+    told: Told,
+    /// The file with the names that it says, but for those of its organisations.
+    file: &'a File,
+    known: &'a Accounts,
+    answers: &'a Answers,
 }
 
-impl Naming {
+impl Told {
     /// The place with the present name of what it names. The file's own case stays.
-    fn called<T>(&mut self, said: &Said<T>, present: T, noun: &str) -> Said<T>
-    where
-        T: Named + Clone + std::fmt::Display,
-    {
+    fn called<T: Named>(&mut self, said: &Said<T>, present: T, noun: &str) -> Said<T> {
         if present.folded() == said.value.folded() {
             return said.clone();
         }
         let called = said.called(present);
-        let note = format!("{said} is a former name of the {noun} {called}",);
+        let note = format!("{said} is a former name of the {noun} {called}");
         let note = called.spot.problem(note);
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -259,10 +252,7 @@ impl Naming {
     }
 
     /// Whether nothing before it is the same thing under another name.
-    fn is_first<T>(&mut self, said: &Said<T>, noun: &str) -> bool
-    where
-        T: Named + Clone + PartialEq + std::fmt::Display,
-    {
+    fn is_first<T: Named>(&mut self, said: &Said<T>, noun: &str) -> bool {
         let written = said.written().to_string();
         let Some((other, line)) = self.seen.get(&said.value.folded()) else {
             let place = (written, said.spot.line);
@@ -275,61 +265,50 @@ impl Naming {
         self.problems.push(said.spot.problem(reason));
         false
     }
+}
 
-    /// A list under present names.
-    fn each<T>(
+impl Naming<'_> {
+    /// Gives a list present names.
+    fn each<T: Named>(
         &mut self,
-        list: &[Said<T>],
+        list: &mut Vec<Said<T>>,
         noun: &str,
         name: impl Fn(&mut Self, &Said<T>) -> Said<T>,
-    ) -> Vec<Said<T>>
-    where
-        T: Named + Clone + PartialEq + std::fmt::Display,
-    {
-        self.seen.clear();
-        let mut named = Vec::with_capacity(list.len());
-        for said in list {
-            let said = name(self, said);
-            if self.is_first(&said, noun) {
-                named.push(said);
-            }
-        }
-        named
+    ) {
+        self.told.seen.clear();
+        list.retain_mut(|said| {
+            *said = name(self, said);
+            self.told.is_first(said, noun)
+        });
     }
 
-    /// A table under present names.
-    fn table<T, V>(
+    /// Gives a table present names.
+    fn table<T: Named, V>(
         &mut self,
-        table: BTreeMap<Said<T>, V>,
+        table: &mut BTreeMap<Said<T>, V>,
         noun: &str,
         name: impl Fn(&mut Self, &Said<T>) -> Said<T>,
-    ) -> BTreeMap<Said<T>, V>
-    where
-        T: Named + Clone + PartialEq + std::fmt::Display,
-    {
-        self.seen.clear();
-        let mut named = BTreeMap::new();
-        for (said, value) in in_order(table) {
+    ) {
+        self.told.seen.clear();
+        for (said, value) in in_order(std::mem::take(table)) {
             let said = name(self, &said);
-            if self.is_first(&said, noun) {
-                named.insert(said, value);
+            if self.told.is_first(&said, noun) {
+                table.insert(said, value);
             }
         }
-        named
     }
 
     /// An account under its present name; one that is not there stays.
-    fn account(&mut self, said: &Said<Name>, answers: &Answers) -> Said<Name> {
-        let found = answers.accounts.get(&said.value.folded());
-        match found.and_then(Option::as_ref) {
-            Some(found) => self.called(said, found.name.clone(), "account"),
+    fn account(&mut self, said: &Said<Name>) -> Said<Name> {
+        match self.answers.accounts.get(&said.value.folded()) {
+            Some(found) => self.told.called(said, found.name.clone(), "account"),
             None => said.clone(),
         }
     }
 
     /// An account that has to be there, or is made by the file.
-    fn somebody(&mut self, said: &Said<Name>, known: &Accounts, answers: &Answers) -> Said<Name> {
-        let said = self.account(said, answers);
+    fn somebody(&mut self, said: &Said<Name>) -> Said<Name> {
+        let (said, known) = (self.account(said), self.known);
         let name = said.value.folded();
         if !known.there.contains(&name) && !known.made.contains(&name) {
             let advice = match similar::meant(said.as_str(), known.names.iter().cloned()) {
@@ -337,23 +316,16 @@ impl Naming {
                 None => "a server administrator can create it: add it to the key users".to_owned(),
             };
             let reason = format!("there is no account named {:?}; {advice}", said.as_str());
-            self.problems.push(said.spot.problem(reason));
+            self.told.problems.push(said.spot.problem(reason));
         }
         said
     }
 
     /// The members, teams, service accounts and grants of an organisation.
-    fn people(
-        &mut self,
-        wanted: &mut Organization,
-        there: &Present,
-        known: &Accounts,
-        answers: &Answers,
-    ) {
-        if let Some(accounts) = wanted.service_accounts.take() {
-            wanted.service_accounts = Some(self.each(&accounts, "account", |naming, said| {
-                naming.account(said, answers)
-            }));
+    fn people(&mut self, wanted: &mut Organization, there: &Present) {
+        let known = self.known;
+        if let Some(accounts) = &mut wanted.service_accounts {
+            self.each(accounts, "account", Self::account);
         }
         let own = wanted.service_accounts.as_deref().unwrap_or_default();
         let is_own = |name: &Name| {
@@ -366,14 +338,12 @@ impl Naming {
                     "the name {account} is taken by another account: names of users and of service accounts are \
                      unique on the server"
                 );
-                self.problems.push(account.spot.problem(reason));
+                self.told.problems.push(account.spot.problem(reason));
             }
         }
-        if let Some(members) = wanted.members.take() {
-            let members = self.table(members, "account", |naming, said| {
-                naming.somebody(said, known, answers)
-            });
-            for (member, role) in &members {
+        if let Some(members) = &mut wanted.members {
+            self.table(members, "account", Self::somebody);
+            for (member, role) in members {
                 let is_service = known.services.contains(&member.value.folded());
                 let reason = if is_service && !is_own(member) {
                     "the service account of another organisation, and cannot be a member: grant it what it needs"
@@ -382,69 +352,52 @@ impl Naming {
                 } else {
                     continue;
                 };
-                let reason = format!("{member} is {reason}");
-                self.problems.push(member.spot.problem(reason));
+                let problem = member.spot.problem(format!("{member} is {reason}"));
+                self.told.problems.push(problem);
             }
-            wanted.members = Some(members);
         }
         for users in wanted.teams.iter_mut().flat_map(BTreeMap::values_mut) {
-            let list = std::mem::take(users);
-            *users = self.each(&list, "account", |naming, said| {
-                naming.somebody(said, known, answers)
-            });
+            self.each(users, "account", Self::somebody);
         }
         let flakes = wanted.flakes.iter_mut().flat_map(BTreeMap::values_mut);
         let all = flakes.filter_map(|flake| flake.grants.as_mut());
         for grants in wanted.grants.iter_mut().chain(all) {
-            self.subjects(grants, known, answers);
+            self.table(grants, "account", Self::subject);
         }
     }
 
-    fn subjects(&mut self, grants: &mut Grants, known: &Accounts, answers: &Answers) {
-        let table = std::mem::take(grants);
-        *grants = self.table(table, "account", |naming, said| {
-            let Subject::User(user) = &said.value else {
-                return said.clone();
-            };
-            let user = Said::at(user.clone(), said.spot.clone());
-            let present = naming.somebody(&user, known, answers);
-            match present.former {
-                None => said.clone(),
-                Some(_) => said.called(Subject::User(present.value)),
-            }
-        });
+    fn subject(&mut self, said: &Said<Subject>) -> Said<Subject> {
+        let Subject::User(user) = &said.value else {
+            return said.clone();
+        };
+        let present = self.somebody(&Said::at(user.clone(), said.spot.clone()));
+        match present.former {
+            None => said.clone(),
+            Some(_) => said.called(Subject::User(present.value)),
+        }
     }
 
     /// A flake, or all flakes of an organisation, under present names.
-    fn pattern(
-        &mut self,
-        said: &Said<FlakePattern>,
-        file: &File,
-        answers: &Answers,
-    ) -> Said<FlakePattern> {
-        match &said.value {
-            FlakePattern::All => said.clone(),
+    fn pattern(&mut self, said: &Said<FlakePattern>) -> Said<FlakePattern> {
+        let (present, noun) = match &said.value {
+            FlakePattern::All => return said.clone(),
             FlakePattern::Organization(org) => {
-                let found = answers.organizations.get(&org.folded());
-                let found = found.and_then(Option::as_ref);
-                match stands_in(file, org).or(found) {
-                    Some(present) => {
-                        let present = FlakePattern::Organization(present.clone());
-                        self.called(said, present, "organisation")
-                    }
-                    None => said.clone(),
-                }
+                let found = self.answers.organizations.get(&org.folded());
+                let Some(present) = stands_in(self.file, org).or(found) else {
+                    return said.clone();
+                };
+                (FlakePattern::Organization(present.clone()), "organisation")
             }
             FlakePattern::Flake(flake) => {
-                let asked = present_org(flake, file);
-                let found = answers.flakes.get(&asked.folded());
-                let present = match found.and_then(Option::as_ref) {
+                let asked = present_org(flake, self.file);
+                let present = match self.answers.flake(&asked) {
                     Some(found) => found.name.clone(),
                     None => asked,
                 };
-                self.called(said, FlakePattern::Flake(present), "flake")
+                (FlakePattern::Flake(present), "flake")
             }
-        }
+        };
+        self.told.called(said, present, noun)
     }
 }
 
@@ -453,7 +406,6 @@ fn taken(file: &File, known: &Accounts, answers: &Answers) -> Vec<Problem> {
     let mut problems = Vec::new();
     for user in &file.users {
         let found = answers.accounts.get(&user.value.folded());
-        let found = found.and_then(Option::as_ref);
         if found.is_some_and(|it| it.of_organization || it.kind != UserKind::Human) {
             let reason = format!("the name {user} is taken by a service account");
             problems.push(user.spot.problem(reason));

@@ -16,7 +16,6 @@ mod step;
 mod tests;
 
 use self::organization::Planner;
-use self::step::Stage;
 use super::file::File;
 use super::problem::Problem;
 
@@ -37,16 +36,8 @@ pub(super) fn plan(file: &File, facts: &Facts<'_>, prune: bool) -> Result<Plan, 
                 format!("{user} is not there, and only server administrators can create accounts");
             problems.push(user.spot.problem(reason));
         }
-        plan.steps.push(Step {
-            stage: Stage::Users,
-            request: Request::CreateUser(user.value.clone()),
-            spot: user.spot.clone(),
-            change: Sign::Add,
-            kind: "user",
-            name: user.to_string(),
-            from: None,
-            to: None,
-        });
+        let request = Request::CreateUser(user.value.clone());
+        plan.steps.push(Step::new(request, &user.spot, None, None));
     }
     for (org, wanted) in &file.org {
         let Some(present) = facts.present.get(&org.value) else {

@@ -17,8 +17,8 @@ use fh_auth::policy::{Policy as Checked, usual_issuer};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::super::trust::{Difference, differences};
 use super::problem::{Said, Spot};
+use crate::nouns::policies::{Difference, differences};
 pub(super) use read::read;
 
 /// What a trust policy is to be: as the server keeps it, whichever way the file says it.
@@ -58,8 +58,8 @@ pub(super) struct Policy {
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
     /// Conditions, all of which must hold.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    conditions: Vec<Condition>,
+    #[serde(serialize_with = "conditions", skip_serializing_if = "Vec::is_empty")]
+    conditions: Vec<ConditionSpec>,
     /// Its line in the file.
     #[serde(skip)]
     pub(super) spot: Spot,
@@ -69,42 +69,32 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What a claim has to be, with the keys of the file.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Condition {
-    claim: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    equals: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    glob: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    one_of: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    all_of: Option<Vec<String>>,
+/// Conditions with the keys of the file.
+fn conditions<S: Serializer>(list: &[ConditionSpec], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(list.iter().map(|of| {
+        let text = |text: &Option<String>| text.clone().map(Value::from);
+        let texts = |texts: &Option<Vec<String>>| texts.clone().map(Value::from);
+        let keys = [
+            ("claim", Some(Value::from(of.claim.clone()))),
+            ("equals", text(&of.equals)),
+            ("glob", text(&of.glob)),
+            ("one-of", texts(&of.one_of)),
+            ("all-of", texts(&of.all_of)),
+        ];
+        Keys(
+            keys.into_iter()
+                .filter_map(|(key, value)| Some((key, value?)))
+                .collect(),
+        )
+    }))
 }
 
-impl From<&Condition> for ConditionSpec {
-    fn from(condition: &Condition) -> Self {
-        Self {
-            claim: condition.claim.clone(),
-            equals: condition.equals.clone(),
-            glob: condition.glob.clone(),
-            one_of: condition.one_of.clone(),
-            all_of: condition.all_of.clone(),
-        }
-    }
-}
+/// A table with its keys in this order.
+struct Keys(Vec<(&'static str, Value)>);
 
-impl From<ConditionSpec> for Condition {
-    fn from(condition: ConditionSpec) -> Self {
-        Self {
-            claim: condition.claim,
-            equals: condition.equals,
-            glob: condition.glob,
-            one_of: condition.one_of,
-            all_of: condition.all_of,
-        }
+impl Serialize for Keys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
 }
 
@@ -137,7 +127,7 @@ impl Policy {
             provider: self.provider,
             issuer: self.issuer.clone(),
             audiences: self.audiences.clone(),
-            conditions: self.conditions.iter().map(ConditionSpec::from).collect(),
+            conditions: self.conditions.clone(),
             pin: self.pin.clone(),
             flakes: self.flakes.iter().map(|said| said.value.clone()).collect(),
             role,
@@ -206,12 +196,7 @@ impl Policy {
             keep_keys: found.inline_keys,
             provider: found.provider,
             issuer: (usual != Some(found.issuer.as_str())).then(|| found.issuer.clone()),
-            conditions: found
-                .conditions
-                .iter()
-                .cloned()
-                .map(Condition::from)
-                .collect(),
+            conditions: found.conditions.clone(),
             spot: Spot::default(),
         }
     }

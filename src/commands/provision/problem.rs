@@ -15,7 +15,7 @@ const MOST_LISTED: usize = 50;
 const LONGEST_KEY: usize = 70;
 
 /// A place in the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Spot {
     /// Counted from 1; 0 for what is from no file.
     pub(super) line: usize,
@@ -49,8 +49,9 @@ impl Spot {
 }
 
 /// A sentence about a place: what is wrong there, or what is worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Problem {
+    #[serde(flatten)]
     spot: Spot,
     /// Without its full stop.
     reason: String,
@@ -68,27 +69,11 @@ impl Problem {
     }
 }
 
-/// The problem of a file as it is told to programs.
-#[derive(Debug, Serialize)]
-struct Told<'a> {
-    line: usize,
-    key: &'a str,
-    reason: &'a str,
-}
-
 /// The error that lists all problems of a file in the order of its lines.
 pub(super) fn refused(file: &str, mut problems: Vec<Problem>) -> CommandError {
     problems.sort();
     problems.dedup();
-    let told: Vec<Told<'_>> = problems
-        .iter()
-        .map(|problem| Told {
-            line: problem.spot.line,
-            key: &problem.spot.key,
-            reason: &problem.reason,
-        })
-        .collect();
-    let detail = serde_json::json!(told);
+    let detail = serde_json::json!(problems);
     let error = match problems.as_slice() {
         [one] => CommandError::usage(one.of(file)),
         _ => {

@@ -45,7 +45,7 @@ pub(super) struct Table<'a> {
 }
 
 /// What names something in a file, and is compared without regard to case.
-pub(super) trait Named: Ord {
+pub(super) trait Named: Ord + Clone + fmt::Display {
     /// What two names have in common when they are the same.
     fn folded(&self) -> String;
 }

@@ -11,6 +11,7 @@ use fh_client::{Client, Follower};
 use super::file::{Flake, Grants, Organization};
 use super::policy::Policy;
 use super::problem::Said;
+use crate::similar::is_same_name;
 
 /// What an organisation has. Sections that nobody asked for are empty.
 #[derive(Debug, Clone)]
@@ -62,6 +63,27 @@ pub(super) struct PresentFlake {
 }
 
 impl Present {
+    pub(super) fn member(&self, user: &Name) -> Option<&MemberInfo> {
+        let mut members = self.members.iter();
+        members.find(|member| is_same_name(&member.user, user))
+    }
+
+    pub(super) fn team(&self, name: &Name) -> Option<&Team> {
+        self.teams
+            .iter()
+            .find(|team| is_same_name(&team.name, name))
+    }
+
+    pub(super) fn flake(&self, project: &Name) -> Option<&PresentFlake> {
+        let mut flakes = self.flakes.iter();
+        flakes.find(|flake| is_same_name(&flake.name.project, project))
+    }
+
+    pub(super) fn policy(&self, name: &Name) -> Option<&TrustPolicyInfo> {
+        let mut policies = self.policies.iter();
+        policies.find(|policy| is_same_name(&policy.name, name))
+    }
+
     /// An organisation that is made for this file.
     pub(super) fn nothing(name: Name) -> Self {
         Self {
@@ -176,32 +198,29 @@ impl Present {
             };
             (flake.name.project.clone().into(), wanted)
         });
-        let teams = self.teams.iter();
-        let members = self.members.iter();
-        let policies = self.policies.iter();
+        let members = self
+            .members
+            .iter()
+            .map(|it| (it.user.clone().into(), it.role));
+        let teams = self
+            .teams
+            .iter()
+            .map(|it| (it.name.clone().into(), said(&it.members)));
+        let policies = self
+            .policies
+            .iter()
+            .map(|it| (it.name.clone().into(), Policy::of(it)));
         Organization {
             push: Some(self.push.into()),
             renewal: Some(self.renewal.into()),
             trusted_keys: Some(said(&self.trusted_keys)),
             follows: Some(said(&self.follows)),
             service_accounts: Some(said(&self.service_accounts)),
-            members: Some(
-                members
-                    .map(|member| (member.user.clone().into(), member.role))
-                    .collect(),
-            ),
-            teams: Some(
-                teams
-                    .map(|team| (team.name.clone().into(), said(&team.members)))
-                    .collect(),
-            ),
+            members: Some(members.collect()),
+            teams: Some(teams.collect()),
             grants: Some(as_table(&self.grants)),
             flakes: Some(flakes.collect()),
-            trust: Some(
-                policies
-                    .map(|policy| (policy.name.clone().into(), Policy::of(policy)))
-                    .collect(),
-            ),
+            trust: Some(policies.collect()),
             sections: BTreeMap::new(),
         }
     }

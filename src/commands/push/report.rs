@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::destination::attic_error;
 use crate::context::Context;
 use crate::error::{CommandError, PROXY_LIMIT};
-use crate::output::{column, human, number};
+use crate::output::{Columns, human};
 
 /// The one object of `--json`. Sizes in bytes.
 #[derive(Debug, Serialize)]
@@ -227,13 +227,11 @@ pub(super) fn print(
         return Ok(ExitCode::SUCCESS);
     }
     if report.dry_run {
-        let columns = [
-            number("nar_size", "SIZE", |path: &Planned| {
-                path.nar_size.to_string()
-            })
-            .shown(|path, _| human::bytes(path.nar_size)),
-            column("path", "PATH", |path: &Planned| path.path.clone()).flexible(),
-        ];
+        let columns = Columns::<Planned>::new()
+            .number("nar_size", "SIZE")
+            .shown(|path, _| human::bytes(path.nar_size))
+            .text("path", "PATH")
+            .flexible();
         context.output.list(&columns, &summary.would_send)?;
     }
     context.output.remark(&sentence(&summary, &report));

@@ -6,11 +6,11 @@ use fh_client::Client;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::super::confirm::{Effect, Yes};
 use super::super::token_id::{self, TokenId};
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
-use crate::output::{Column, Tone, column, human};
+use crate::output::{Columns, Tone, human};
 
 /// Revoke tokens, and the tokens that they created
 ///
@@ -131,34 +131,26 @@ fn print_plan(planned: &[Outcome], context: &Context) -> Result<(), CommandError
         })
         .map(|(token, becomes)| Affected { token, becomes })
         .collect();
-    context.output.list(&columns(), &affected)?;
-    context.output.when_empty(
-        &affected,
-        "It is no longer valid, and neither is anything that it created.",
-    );
-    Ok(())
+    let none = "It is no longer valid, and neither is anything that it created.";
+    context.output.list_or(&columns(), &affected, none)
 }
 
-fn columns<'a>() -> Vec<Column<Affected<'a>>> {
-    vec![
-        column("id", "ID", |of: &Affected<'_>| of.token.id.to_string()).id(),
-        column("user", "USER", |of: &Affected<'_>| {
-            of.token.user.to_string()
-        }),
-        column("becomes", "WOULD", |of: &Affected<'_>| {
-            of.becomes.to_owned()
-        })
-        .toned(|of, _| (of.becomes == "ends").then_some(Tone::Bad)),
-        column("expires_at", "EXPIRES", |of: &Affected<'_>| {
+fn columns<'a>() -> Columns<Affected<'a>> {
+    Columns::<Affected<'a>>::new()
+        .made("id", "ID", |of: &Affected<'_>| of.token.id.to_string())
+        .id()
+        .made("user", "USER", |of| of.token.user.to_string())
+        .text("becomes", "WOULD")
+        .toned(|of, _| (of.becomes == "ends").then_some(Tone::Bad))
+        .made("expires_at", "EXPIRES", |of| {
             human::timestamp(of.token.expires_at)
         })
         .shown(|of, now| human::relative(of.token.expires_at, now))
-        .ranked(1),
-        column("description", "DESCRIPTION", |of: &Affected<'_>| {
+        .ranked(1)
+        .made("description", "DESCRIPTION", |of| {
             of.token.description.clone().unwrap_or_default()
         })
-        .flexible(),
-    ]
+        .flexible()
 }
 
 /// How it is told before and after.

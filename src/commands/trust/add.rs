@@ -348,19 +348,13 @@ pub(super) fn run(command: AddCommand, context: &Context) -> Result<(), CommandE
     let (template, workload, granted) = match command {
         AddCommand::Github(of) => {
             let fields = fields!(Github, of: repository, owner, repository_id, owner_id, reference, environment, workflow, host);
-            (
-                templates::github(&fields),
-                of.repository.or(of.owner),
-                of.granted,
-            )
+            let workload = of.repository.or(of.owner);
+            (templates::github(&fields), workload, of.granted)
         }
         AddCommand::Gitlab(of) => {
             let fields = fields!(Gitlab, of: project, group, project_id, reference, unprotected, environment, host);
-            (
-                templates::gitlab(&fields),
-                of.project.or(of.group),
-                of.granted,
-            )
+            let workload = of.project.or(of.group);
+            (templates::gitlab(&fields), workload, of.granted)
         }
         AddCommand::Buildkite(of) => {
             let fields =
@@ -370,19 +364,13 @@ pub(super) fn run(command: AddCommand, context: &Context) -> Result<(), CommandE
         }
         AddCommand::Circleci(of) => {
             let fields = fields!(Circleci, of: organization_id, project_id, reference);
-            (
-                templates::circleci(&fields),
-                Some(of.project_id),
-                of.granted,
-            )
+            let workload = Some(of.project_id);
+            (templates::circleci(&fields), workload, of.granted)
         }
         AddCommand::Semaphore(of) => {
             let fields = fields!(Semaphore, of: organization, project_id, reference);
-            (
-                templates::semaphore(&fields),
-                Some(of.organization),
-                of.granted,
-            )
+            let workload = Some(of.organization);
+            (templates::semaphore(&fields), workload, of.granted)
         }
         AddCommand::Gcp(of) => (templates::gcp(&of.email), Some(of.email), of.granted),
         AddCommand::Kubernetes(of) => {
@@ -397,11 +385,8 @@ pub(super) fn run(command: AddCommand, context: &Context) -> Result<(), CommandE
                 role: of.role_name.clone(),
                 session: of.session,
             };
-            (
-                templates::aws(&fields),
-                of.role_name.or(Some(of.account)),
-                of.granted,
-            )
+            let workload = of.role_name.or(Some(of.account));
+            (templates::aws(&fields), workload, of.granted)
         }
         AddCommand::Oidc(of) => {
             let template = templates::oidc(&of.issuer, of.subject.as_deref(), &of.claims);

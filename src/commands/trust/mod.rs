@@ -5,21 +5,18 @@ mod add;
 mod name;
 mod set;
 mod test;
-mod words;
 
 use clap::{Args, Subcommand};
 use fh_api::{Name, OrganizationRole, TrustPolicyInfo};
 use serde_json::json;
 
-pub(super) use self::name::{Difference, differences};
-use self::words::{condition, lines};
-use super::confirm::{Effect, Yes};
-use super::found::Found;
-use super::scoped::{OrgOption, Scoped, of_organizations};
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
-use crate::text::joined;
+use crate::nouns::found::Found;
+use crate::nouns::policies::{condition, lines};
+use crate::nouns::scoped::{OrgOrAll, Scoped, of_organizations};
+use crate::output::Columns;
 
 /// Let CI jobs and machines log in with their own identity, without a stored secret
 ///
@@ -29,35 +26,19 @@ use crate::text::joined;
 pub(crate) enum TrustCommand {
     #[command(subcommand)]
     Add(Box<add::AddCommand>),
-    List(ListArguments),
-    Show(ShowArguments),
-    Remove(RemoveArguments),
-    Test(test::TestArguments),
-}
-
-/// List the trust policies of an organisation, or of all of yours
-#[derive(Debug, Args)]
-#[command(after_help = "\
+    /// List the trust policies of an organisation, or of all of yours
+    #[command(after_help = "\
 Examples:
   fh trust list
   fh trust list acme --json")]
-pub(crate) struct ListArguments {
-    /// The organisation [default: all of yours]
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Option<Name>,
-
-    #[command(flatten)]
-    option: OrgOption,
-}
-
-/// Show a trust policy
-#[derive(Debug, Args)]
-#[command(after_help = "\
+    List(OrgOrAll),
+    /// Show a trust policy
+    #[command(after_help = "\
 Examples:
   fh trust show acme/github-acme-app")]
-pub(crate) struct ShowArguments {
-    #[command(flatten)]
-    policy: Scoped,
+    Show(Scoped),
+    Remove(RemoveArguments),
+    Test(test::TestArguments),
 }
 
 /// Remove a trust policy
@@ -79,16 +60,15 @@ pub(crate) struct RemoveArguments {
 pub(crate) fn run(command: TrustCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         TrustCommand::Add(command) => add::run(*command, context),
-        TrustCommand::List(arguments) => list(&arguments, context),
-        TrustCommand::Show(arguments) => show(&arguments, context),
+        TrustCommand::List(of) => list(of.org(), context),
+        TrustCommand::Show(policy) => show(&policy, context),
         TrustCommand::Remove(arguments) => remove(&arguments, context),
         TrustCommand::Test(arguments) => test::run(&arguments, context),
     }
 }
 
-fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
+fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = arguments.option.or(&arguments.org);
     let found = context.ask(
         "cannot list the trust policies",
         of_organizations(&client, org, OrganizationRole::Admin, async |org| {
@@ -96,22 +76,16 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         }),
     )?;
     let found: Vec<TrustPolicyInfo> = found.into_iter().map(|(_, policy)| policy).collect();
-    context.output.list(&columns(), &found)?;
-    context.output.when_empty(
-        &found,
-        "No workload is trusted. Trust one: `fh trust add github --repository OWNER/NAME --ref main \
-         --flake ORG/PROJECT --role write`",
-    );
-    Ok(())
+    let none = "No workload is trusted. Trust one: `fh trust add github --repository OWNER/NAME --ref main \
+                --flake ORG/PROJECT --role write`";
+    context.output.list_or(&columns(), &found, none)
 }
 
-fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
-    let (org, policy) = &arguments.policy.names()?;
+fn show(policy: &Scoped, context: &Context) -> Result<(), CommandError> {
+    let (org, policy) = &policy.names()?;
     let client = context.client_with_token()?;
-    let found = context.ask(
-        format_args!("cannot show the trust policy {policy} of {org}"),
-        async { client.trust_policy(org, policy).await },
-    )?;
+    let cannot = format_args!("cannot show the trust policy {policy} of {org}");
+    let found = context.ask(cannot, client.trust_policy(org, policy))?;
     context.output.details(&found, &lines(&found))
 }
 
@@ -122,63 +96,43 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
         "This removes the trust policy {org}/{policy}: its workloads lose what it grants at their next \
          request, and the ids that it has remembered are forgotten."
     );
-    let yes = arguments.yes;
-    yes.confirm(Effect::Loses, &what, "Remove the trust policy?", context)?;
-    let was_there = context.change(
-        format_args!("cannot remove the trust policy {policy} of {org}"),
-        async {
-            let found = Found::of(client.trust_policy(org, policy).await)?;
-            client.remove_trust_policy(org, policy).await?;
-            Ok(found.is_there())
-        },
-    )?;
-    context.output.done(
-        &json!({ "org": org, "policy": policy, "removed": was_there }),
-        |_| {
-            if was_there {
-                format!("Removed the trust policy {policy} of {org}.")
-            } else {
-                format!("{org} had no trust policy {policy}: there was nothing to remove.")
-            }
-        },
-    )
+    arguments
+        .yes
+        .confirm(Effect::Loses, &what, "Remove the trust policy?", context)?;
+    let cannot = format_args!("cannot remove the trust policy {policy} of {org}");
+    let was_there = context.change(cannot, async {
+        let found = Found::of(client.trust_policy(org, policy).await)?;
+        client.remove_trust_policy(org, policy).await?;
+        Ok(found.is_there())
+    })?;
+    let removed = json!({ "org": org, "policy": policy, "removed": was_there });
+    context.output.done(&removed, |_| {
+        if was_there {
+            format!("Removed the trust policy {policy} of {org}.")
+        } else {
+            format!("{org} had no trust policy {policy}: there was nothing to remove.")
+        }
+    })
 }
 
-fn columns() -> Vec<Column<TrustPolicyInfo>> {
-    vec![
-        column("policy", "POLICY", |policy: &TrustPolicyInfo| {
+fn columns() -> Columns<TrustPolicyInfo> {
+    Columns::<TrustPolicyInfo>::new()
+        .made("policy", "POLICY", |policy: &TrustPolicyInfo| {
             format!("{}/{}", policy.organization, policy.name)
-        }),
-        column("provider", "PROVIDER", |policy: &TrustPolicyInfo| {
-            policy.provider.to_string()
-        }),
-        column("conditions", "WHO", |policy: &TrustPolicyInfo| {
+        })
+        .text("provider", "PROVIDER")
+        .made("conditions", "WHO", |policy| {
             let conditions: Vec<String> = policy.conditions.iter().map(condition).collect();
             conditions.join(", ")
         })
-        .flexible(),
-        column("role", "ROLE", |policy: &TrustPolicyInfo| {
-            policy.role.to_string()
-        }),
-        column("flakes", "ON", |policy: &TrustPolicyInfo| {
-            joined(&policy.flakes)
-        })
-        .flexible(),
-        column("builder", "BUILDERS", |policy: &TrustPolicyInfo| {
+        .flexible()
+        .text("role", "ROLE")
+        .text("flakes", "ON")
+        .flexible()
+        .made("builder", "BUILDERS", |policy| {
             if policy.builder { "yes" } else { "" }.to_owned()
         })
-        .ranked(1),
-        column("last_used_at", "LAST USE", |policy: &TrustPolicyInfo| {
-            policy
-                .last_used_at
-                .map(human::timestamp)
-                .unwrap_or_default()
-        })
-        .shown(|policy, now| {
-            policy
-                .last_used_at
-                .map_or_else(|| "never".to_owned(), |at| human::relative(at, now))
-        })
-        .ranked(2),
-    ]
+        .ranked(1)
+        .time("last_used_at", "LAST USE", "never")
+        .ranked(2)
 }

@@ -3,18 +3,12 @@
 //! Everything here is decided on values. Invariants: a generated name is never that of a policy of other
 //! workloads; the same command means the same policy each time, whatever it is named.
 
-use std::collections::BTreeSet;
-
-use fh_api::duration::in_words;
-use fh_api::{
-    ConditionSpec, FlakePattern, InvalidName, Name, Provider, SetTrustPolicy, TrustPolicyInfo,
-};
-use fh_auth::policy::{DEFAULT_LIFETIME, usual_issuer};
+use fh_api::{ConditionSpec, InvalidName, Name, SetTrustPolicy, TrustPolicyInfo};
+use fh_auth::policy::DEFAULT_LIFETIME;
 use fh_nix::NarHash;
 use serde_json::json;
 
-use super::words::{audience, condition, keys, pull_requests, yes_or_no};
-use crate::text::joined;
+use crate::nouns::policies::{are_same, differences, issuer};
 
 /// The longest name, in characters.
 const LONGEST: usize = 64;
@@ -26,23 +20,7 @@ const DIGITS: usize = 8;
 const SET_BY_TEMPLATES: &[&str] = &["ref_type", "ref_protected", "email_verified"];
 
 /// Words that stand in the values of very many policies.
-const COMMON_WORDS: &[&str] = &[
-    "refs",
-    "heads",
-    "github",
-    "workflows",
-    "yml",
-    "yaml",
-    "system",
-    "serviceaccount",
-    "https",
-    "http",
-    "com",
-    "org",
-    "oidc",
-    "services",
-    "token",
-];
+const COMMON_WORDS: &str = "refs heads github workflows yml yaml system serviceaccount https http com org oidc services token";
 
 /// What becomes of a policy that somebody wants.
 #[derive(Debug, PartialEq, Eq)]
@@ -156,7 +134,7 @@ fn telling_words<'a>(wanted: &'a SetTrustPolicy, name: &str) -> Vec<&'a str> {
 fn new_words<'a>(texts: impl Iterator<Item = &'a str>, name: &str) -> Vec<&'a str> {
     let mut found: Vec<&str> = Vec::new();
     for word in texts.flat_map(words) {
-        let is_known = COMMON_WORDS.contains(&word)
+        let is_known = words(COMMON_WORDS).any(|common| common == word)
             || found.contains(&word)
             || words(name).any(|known| known.eq_ignore_ascii_case(word));
         if !is_known {
@@ -176,112 +154,6 @@ fn values(condition: &ConditionSpec) -> impl Iterator<Item = &str> {
     one.chain(several).map(String::as_str)
 }
 
-/// A property in which a policy is not as it was asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::commands) struct Difference {
-    /// The setting that differs.
-    pub(in crate::commands) what: &'static str,
-    /// The value that the policy has.
-    pub(in crate::commands) has: String,
-    /// What was asked for.
-    pub(in crate::commands) asked: String,
-}
-
-/// Where a policy differs from what was asked for. Whether its workloads are builders only counts where they are to
-/// be, and which ids are remembered only where that was said.
-pub(in crate::commands) fn differences(
-    wanted: &SetTrustPolicy,
-    found: &TrustPolicyInfo,
-) -> Vec<Difference> {
-    let mut all = Vec::new();
-    let mut compare = |what: &'static str, is_same: bool, has: String, asked: String| {
-        if !is_same {
-            all.push(Difference { what, has, asked });
-        }
-    };
-    compare(
-        "Provider",
-        wanted.provider == found.provider,
-        found.provider.to_string(),
-        wanted.provider.to_string(),
-    );
-    compare(
-        "Issuer",
-        issuer(wanted) == found.issuer,
-        found.issuer.clone(),
-        issuer(wanted).to_owned(),
-    );
-    compare(
-        "Conditions",
-        are_same(&wanted.conditions, &found.conditions),
-        listed(&found.conditions),
-        listed(&wanted.conditions),
-    );
-    compare(
-        "Audience",
-        set(&wanted.audiences) == set(&found.audiences),
-        audience(&found.audiences),
-        audience(&wanted.audiences),
-    );
-    compare(
-        "Keys",
-        wanted.jwks.is_some() == found.inline_keys,
-        keys(found.inline_keys).to_owned(),
-        keys(wanted.jwks.is_some()).to_owned(),
-    );
-    let remembered: Vec<String> = found.pins.iter().map(|pin| pin.claim.clone()).collect();
-    // The server chooses them by the provider, and for any other issuer none.
-    let is_said = !wanted.pin.is_empty() || wanted.provider == Provider::Oidc;
-    compare(
-        "Remembered",
-        !is_said || set(&wanted.pin) == set(&remembered),
-        or_nothing(&remembered),
-        or_nothing(&wanted.pin),
-    );
-    compare(
-        "Role",
-        wanted.role == found.role,
-        found.role.to_string(),
-        wanted.role.to_string(),
-    );
-    compare(
-        "Flakes",
-        reached(&wanted.flakes) == reached(&found.flakes),
-        joined(&found.flakes),
-        joined(&wanted.flakes),
-    );
-    compare(
-        "Pull requests",
-        wanted.pull_requests == found.pull_requests,
-        pull_requests(found.pull_requests).to_owned(),
-        pull_requests(wanted.pull_requests).to_owned(),
-    );
-    compare(
-        "Builders",
-        !wanted.builder || found.builder,
-        yes_or_no(found.builder).to_owned(),
-        yes_or_no(wanted.builder).to_owned(),
-    );
-    compare(
-        "May mint",
-        wanted.mint == found.mint,
-        yes_or_no(found.mint).to_owned(),
-        yes_or_no(wanted.mint).to_owned(),
-    );
-    // A server whose tokens last less gives that where nothing is said.
-    let is_same_lifetime = match wanted.max_lifetime {
-        Some(asked) => asked == found.max_lifetime,
-        None => found.max_lifetime <= DEFAULT_LIFETIME,
-    };
-    compare(
-        "Tokens last",
-        is_same_lifetime,
-        in_words(found.max_lifetime),
-        in_words(wanted.max_lifetime.unwrap_or(DEFAULT_LIFETIME)),
-    );
-    all
-}
-
 /// Whether all that counts is known here of a policy without [`differences`]. The keys that came with one are known
 /// to the server alone, and so is how long a token lasts where nothing is said.
 pub(super) fn is_certain(wanted: &SetTrustPolicy, found: &TrustPolicyInfo) -> bool {
@@ -295,37 +167,6 @@ fn has_same_workloads(wanted: &SetTrustPolicy, found: &TrustPolicyInfo) -> bool 
     wanted.provider == found.provider
         && issuer(wanted) == found.issuer
         && are_same(&wanted.conditions, &found.conditions)
-}
-
-/// The issuer that a policy gets.
-fn issuer(wanted: &SetTrustPolicy) -> &str {
-    let usual = usual_issuer(wanted.provider);
-    wanted.issuer.as_deref().or(usual).unwrap_or_default()
-}
-
-/// Whether two lists hold the same, in whatever order.
-fn are_same(first: &[ConditionSpec], second: &[ConditionSpec]) -> bool {
-    first.iter().all(|one| second.contains(one)) && second.iter().all(|one| first.contains(one))
-}
-
-fn set(texts: &[String]) -> BTreeSet<&str> {
-    texts.iter().map(String::as_str).collect()
-}
-
-fn reached(flakes: &[FlakePattern]) -> BTreeSet<String> {
-    flakes.iter().map(FlakePattern::folded).collect()
-}
-
-fn listed(conditions: &[ConditionSpec]) -> String {
-    let told: Vec<String> = conditions.iter().map(condition).collect();
-    told.join(", ")
-}
-
-fn or_nothing(texts: &[String]) -> String {
-    if texts.is_empty() {
-        return "nothing".to_owned();
-    }
-    texts.join(", ")
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use fh_api::{ErrorCode, FlakePattern, Name, Role, SetTrustPolicy, TrustPolicyInf
 use serde::Serialize;
 
 use super::name::{self, Plan};
-use super::words::lines;
 use crate::advice::warn_of_absent;
 use crate::arguments::{OTHER_WORDS, words_or};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Explain as _};
+use crate::nouns::policies::{Difference, differences, lines};
 use crate::output::aligned;
 use crate::similar::is_same_name;
 use crate::terminal;
@@ -97,12 +97,8 @@ pub(super) fn set_policy(
         ..template
     };
     let client = context.client_with_token()?;
-    let existing = context
-        .ask(
-            format_args!("cannot look up the trust policies of {org}"),
-            async { client.trust_policies(&org).await },
-        )?
-        .policies;
+    let cannot = format_args!("cannot look up the trust policies of {org}");
+    let existing = context.ask(cannot, client.trust_policies(&org))?.policies;
     let plan = name::plan(&wanted, granted.name.as_ref(), workload, &existing)
         .map_err(|error| CommandError::usage(error.to_string()))?;
     let (name, former) = match plan {
@@ -123,12 +119,10 @@ pub(super) fn set_policy(
             (found.name.clone(), Some(found))
         }
     };
+    let cannot = format_args!("cannot create the trust policy {name} of {org}");
     let made = context
-        .change(
-            format_args!("cannot create the trust policy {name} of {org}"),
-            async { client.set_trust_policy(&org, &name, &wanted).await },
-        )
-        .map_err(|error| error.hint_for(ErrorCode::Conflict, OTHER_CONTENT))?;
+        .change(cannot, client.set_trust_policy(&org, &name, &wanted))
+        .hint_for(ErrorCode::Conflict, OTHER_CONTENT)?;
     warn_of_absent(&wanted.flakes, &client, context);
     // The server compared what is not known here. Keys are in no answer: new ones may have replaced others.
     let is_unchanged = !granted.replace || wanted.jwks.is_none() && former == Some(&made);
@@ -162,8 +156,8 @@ fn refused(found: &TrustPolicyInfo, wanted: &SetTrustPolicy) -> CommandError {
         "the trust policy {}/{} exists already, with other content",
         found.organization, found.name
     )];
-    lines.extend(name::differences(wanted, found).into_iter().map(|one| {
-        let name::Difference { what, has, asked } = one;
+    let differing = differences(wanted, found).into_iter();
+    lines.extend(differing.map(|Difference { what, has, asked }| {
         format!("{what}: it has {has:?}, and you asked for {asked:?}")
     }));
     CommandError::failed(lines.join("\n")).hint(OTHER_CONTENT)

@@ -1,4 +1,4 @@
-//! `fh trust test`.
+//! `fh trust test`: which policy lets an identity in, or which condition keeps it out.
 
 use std::path::{Path, PathBuf};
 
@@ -67,9 +67,7 @@ pub(super) fn run(arguments: &TestArguments, context: &Context) -> Result<(), Co
     let test = TestTrust {
         token: token.expose_secret().to_owned(),
     };
-    let found = context.ask("cannot test the identity", async {
-        client.test_trust(org, &test).await
-    })?;
+    let found = context.ask("cannot test the identity", client.test_trust(org, &test))?;
     if context.output.is_json() {
         context.output.json(&found)?;
     } else {

@@ -89,7 +89,7 @@ pub fn github(fields: &Github) -> Result<SetTrustPolicy, TemplateError> {
     }
     let host = fields.host.as_deref().map(host_name).transpose()?;
     let issuer = host.map(|host| format!("https://{host}/_services/token"));
-    Ok(policy(Provider::Github, issuer, conditions))
+    Ok(exact(Provider::Github, issuer, conditions))
 }
 
 /// What is known of the jobs of GitLab CI that are meant.
@@ -152,7 +152,7 @@ pub fn gitlab(fields: &Gitlab) -> Result<SetTrustPolicy, TemplateError> {
     conditions.extend(given("environment", &fields.environment));
     let host = fields.host.as_deref().map(host_name).transpose()?;
     let issuer = host.map(|host| format!("https://{host}"));
-    Ok(policy(Provider::Gitlab, issuer, conditions))
+    Ok(exact(Provider::Gitlab, issuer, conditions))
 }
 
 /// What is known of the jobs of Buildkite that are meant.
@@ -185,7 +185,7 @@ pub fn buildkite(fields: &Buildkite) -> Result<SetTrustPolicy, TemplateError> {
     }
     conditions.extend(given("build_branch", &fields.branch));
     conditions.extend(given("step_key", &fields.step));
-    Ok(policy(Provider::Buildkite, None, conditions))
+    Ok(exact(Provider::Buildkite, None, conditions))
 }
 
 /// What is known of the jobs of CircleCI that are meant.
@@ -211,7 +211,7 @@ pub fn circleci(fields: &Circleci) -> Result<SetTrustPolicy, TemplateError> {
     let issuer = format!("https://oidc.circleci.com/org/{organization}");
     Ok(SetTrustPolicy {
         audiences: vec![organization.to_owned()],
-        ..policy(Provider::Circleci, Some(issuer), conditions)
+        ..exact(Provider::Circleci, Some(issuer), conditions)
     })
 }
 
@@ -243,7 +243,7 @@ pub fn semaphore(fields: &Semaphore) -> Result<SetTrustPolicy, TemplateError> {
     let issuer = format!("https://{organization}.semaphoreci.com");
     Ok(SetTrustPolicy {
         audiences: vec![issuer.clone()],
-        ..policy(Provider::Semaphore, Some(issuer), conditions)
+        ..exact(Provider::Semaphore, Some(issuer), conditions)
     })
 }
 
@@ -258,7 +258,7 @@ pub fn gcp(email: &str) -> Result<SetTrustPolicy, TemplateError> {
     }
     // Whoever says to have an address does not have it yet.
     let conditions = vec![equals("email", email), equals("email_verified", "true")];
-    Ok(policy(Provider::Gcp, None, conditions))
+    Ok(exact(Provider::Gcp, None, conditions))
 }
 
 /// A service account of a Kubernetes cluster.
@@ -275,7 +275,7 @@ pub fn kubernetes(
     let subject = format!("system:serviceaccount:{namespace}:{account}");
     let conditions = vec![equals("sub", &subject)];
     let issuer = Some(issuer.to_owned());
-    Ok(policy(Provider::Kubernetes, issuer, conditions))
+    Ok(exact(Provider::Kubernetes, issuer, conditions))
 }
 
 /// Who signs for AWS's Security Token Service.
@@ -303,7 +303,7 @@ pub fn aws(fields: &Aws) -> Result<SetTrustPolicy, TemplateError> {
         conditions.push(equals("role", segment("role", role)?));
     }
     conditions.extend(given("session_name", &fields.session));
-    Ok(policy(Provider::Aws, None, conditions))
+    Ok(exact(Provider::Aws, None, conditions))
 }
 
 /// Any other issuer: the subject, and claims that must be as given.
@@ -321,10 +321,12 @@ pub fn oidc(
     if conditions.is_empty() {
         return Err(TemplateError::Tenant("a subject or another claim"));
     }
-    Ok(policy(Provider::Oidc, Some(issuer.to_owned()), conditions))
+    Ok(exact(Provider::Oidc, Some(issuer.to_owned()), conditions))
 }
 
-fn policy(
+/// A policy with exactly these conditions.
+#[must_use]
+pub fn exact(
     provider: Provider,
     issuer: Option<String>,
     conditions: Vec<ConditionSpec>,

@@ -8,12 +8,19 @@ use super::super::file::File;
 use super::super::state::PresentFlake;
 use crate::similar::is_same_name;
 
-/// What the server answers, by the names in lower case; none for what is not there, as far as the caller may know.
+/// What the server answers, by the names in lower case: what is there, as far as the caller may know.
 #[derive(Debug, Default)]
 pub(in crate::commands::provision) struct Answers {
-    pub(in crate::commands::provision) accounts: BTreeMap<String, Option<AccountInfo>>,
-    pub(in crate::commands::provision) flakes: BTreeMap<String, Option<PresentFlake>>,
-    pub(in crate::commands::provision) organizations: BTreeMap<String, Option<Name>>,
+    pub(in crate::commands::provision) accounts: BTreeMap<String, AccountInfo>,
+    pub(in crate::commands::provision) flakes: BTreeMap<String, PresentFlake>,
+    pub(in crate::commands::provision) organizations: BTreeMap<String, Name>,
+}
+
+impl Answers {
+    /// The flake of a name, whatever it is called now.
+    pub(super) fn flake(&self, name: &FlakeName) -> Option<&PresentFlake> {
+        self.flakes.get(&name.folded())
+    }
 }
 
 /// The present name of an organisation of the file, which is said by any name that the file has for it.

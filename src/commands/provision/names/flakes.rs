@@ -8,8 +8,7 @@ use super::super::file::{File, Flake};
 use super::super::problem::Problem;
 use super::super::state::{Present, find};
 use super::answers::{Answers, in_org, stands_in};
-use crate::similar;
-use crate::similar::is_same_name;
+use crate::similar::{self, is_same_name};
 
 /// Why something cannot be followed anew; none where it can, as far as that is known.
 pub(super) fn no_follow(
@@ -25,7 +24,6 @@ pub(super) fn no_follow(
                 || answers
                     .organizations
                     .values()
-                    .flatten()
                     .any(|it| is_same_name(it, org));
             return (!is_known)
                 .then(|| format!("there is no organisation named {org} with public flakes"));
@@ -41,7 +39,7 @@ pub(super) fn no_follow(
         .and_then(|flakes| find(flakes, &name.project));
     let listed = org.and_then(|(org, _)| present.get(&org.value));
     let listed = listed.into_iter().flat_map(|there| &there.flakes);
-    let mut found = listed.chain(answers.flakes.values().flatten());
+    let mut found = listed.chain(answers.flakes.values());
     let found = found.find(|found| found.name.folded() == name.folded());
     let visibility = match (wanted, found) {
         (None, None) => return Some(format!("there is no flake {name} that you can see")),
@@ -65,7 +63,7 @@ pub(super) fn no_flake(
         projects.map(|project| in_org(&org.value, &project.value))
     });
     let listed = present.values().flat_map(|there| &there.flakes);
-    let found = listed.chain(answers.flakes.values().flatten());
+    let found = listed.chain(answers.flakes.values());
     let known: BTreeMap<String, FlakeName> = made
         .chain(found.map(|flake| flake.name.clone()))
         .map(|name| (name.folded(), name))

@@ -10,7 +10,6 @@ use super::super::problem::Problem;
 use super::super::state::Present;
 use super::facts::Caller;
 use super::step::{Plan, Request, Step};
-use crate::similar::is_same_name;
 
 /// The steps of one organisation that the caller may not do.
 pub(super) fn lacking(plan: &Plan, present: &Present, caller: &Caller) -> Vec<Problem> {
@@ -42,11 +41,7 @@ pub(super) fn lacking(plan: &Plan, present: &Present, caller: &Caller) -> Vec<Pr
 
 /// Whether only an owner may do it.
 fn needs_owner(step: &Step, present: &Present) -> bool {
-    let was = |user| {
-        let mut members = present.members.iter();
-        let member = members.find(|member| is_same_name(&member.user, user));
-        member.map(|member| member.role)
-    };
+    let was = |user| present.member(user).map(|member| member.role);
     match &step.request {
         Request::UpdateOrganization(..) | Request::SetFollows(_) => true,
         Request::SetMember(_, user, role) => {
@@ -67,17 +62,14 @@ fn needs_owner(step: &Step, present: &Present) -> bool {
             administers(present, subject)
         }
         Request::SetPolicy(_, name, wanted) => {
-            let mut policies = present.policies.iter();
-            let before = policies.find(|policy| is_same_name(&policy.name, name));
             wanted.builder
                 || makes_administrators(wanted.role, &wanted.flakes)
-                || before.is_some_and(|before| {
+                || present.policy(name).is_some_and(|before| {
                     before.builder || makes_administrators(before.role, &before.flakes)
                 })
         }
         Request::RemovePolicy(_, name) => {
-            let mut policies = present.policies.iter();
-            let before = policies.find(|policy| is_same_name(&policy.name, name));
+            let before = present.policy(name);
             before.is_some_and(|before| makes_administrators(before.role, &before.flakes))
         }
         Request::CreateUser(_)

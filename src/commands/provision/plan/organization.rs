@@ -8,16 +8,15 @@ use fh_api::{
     UpdateFlake, UpdateOrganization, Visibility,
 };
 
-use super::super::super::trust::Difference;
 use super::super::file::{Flake, Grants, Organization};
 use super::super::names::contains;
 use super::super::policy::{Outcome, Policy};
 use super::super::problem::{Problem, Said, Spot};
 use super::super::state::{Grant, Present, PresentFlake, find};
 use super::facts::Facts;
-use super::step::{Plan, Request, Sign, Stage, Step};
+use super::step::{Plan, Request, Sign, Step};
+use crate::nouns::policies::Difference;
 use crate::similar;
-use crate::similar::is_same_name;
 use crate::text::joined;
 
 /// The comparison of one organisation.
@@ -36,9 +35,7 @@ impl Planner<'_> {
     pub(super) fn everything(&mut self) {
         if self.present.is_new {
             let request = Request::CreateOrganization(self.org.value.clone());
-            let to = Some("you own it".to_owned());
-            let what = ("org", self.org.to_string());
-            self.add(Stage::Organizations, request, what, &self.org.spot, to);
+            self.set(request, &self.org.spot, None, Some("you own it".to_owned()));
         }
         self.settings();
         self.service_accounts();
@@ -48,7 +45,7 @@ impl Planner<'_> {
         if let Some(grants) = &self.wanted.grants {
             let on = FlakePattern::Organization(self.org.value.clone());
             self.check_subjects(grants);
-            self.grants(&on, grants, &self.present.grants, (&former, "grants"));
+            self.grants(&on, grants, &self.present.grants, &former);
         }
         self.policies();
         self.follows();
@@ -58,25 +55,26 @@ impl Planner<'_> {
     }
 
     fn settings(&mut self) {
-        let push = self.wanted.push.as_ref();
-        if let Some(push) = push.filter(|push| push.value != self.present.push) {
+        let (wanted, present) = (self.wanted, self.present);
+        if let Some(push) = wanted.push.as_ref().filter(|it| it.value != present.push) {
             let change = UpdateOrganization {
                 push: Some(push.value),
                 ..UpdateOrganization::default()
             };
-            let (from, to) = (self.present.push.to_string(), push.to_string());
-            self.update("who-pushes", change, &push.spot, [from, to]);
+            self.update(change, &push.spot, &present.push, push);
         }
-        let renewal = self.wanted.renewal.as_ref();
-        if let Some(renewal) = renewal.filter(|renewal| renewal.value != self.present.renewal) {
+        if let Some(renewal) = wanted
+            .renewal
+            .as_ref()
+            .filter(|it| it.value != present.renewal)
+        {
             let change = UpdateOrganization {
                 renewal: Some(renewal.value),
                 ..UpdateOrganization::default()
             };
-            let (from, to) = (self.present.renewal.to_string(), renewal.to_string());
-            self.update("who-renews", change, &renewal.spot, [from, to]);
+            self.update(change, &renewal.spot, &present.renewal, renewal);
         }
-        if let Some(keys) = &self.wanted.trusted_keys {
+        if let Some(keys) = &wanted.trusted_keys {
             self.trusted_keys(keys);
         }
     }
@@ -101,13 +99,12 @@ impl Planner<'_> {
         let mut present = there.clone();
         present.sort();
         if wanted != present {
-            let sides = [listed(&present), listed(&wanted)];
+            let (from, to) = (listed(&present), listed(&wanted));
             let change = UpdateOrganization {
                 trusted_keys: Some(wanted),
                 ..UpdateOrganization::default()
             };
-            let spot = self.wanted.section("trusted-keys");
-            self.update("trusted-keys", change, &spot, sides);
+            self.update(change, &self.wanted.section("trusted-keys"), &from, &to);
         }
     }
 
@@ -116,19 +113,14 @@ impl Planner<'_> {
             if !contains(&self.present.service_accounts, account) {
                 let (org, name) = (self.org.value.clone(), account.value.clone());
                 let request = Request::CreateServiceAccount(org, name);
-                let what = ("service-account", self.named(account));
-                self.add(Stage::ServiceAccounts, request, what, &account.spot, None);
+                self.set(request, &account.spot, None, None);
             }
         }
     }
 
     fn flakes(&mut self, former: &[Name]) {
-        let Some(wanted) = &self.wanted.flakes else {
-            return;
-        };
-        for (project, flake) in wanted {
-            let mut flakes = self.present.flakes.iter();
-            let there = flakes.find(|there| is_same_name(&there.name.project, project));
+        for (project, flake) in self.wanted.flakes.iter().flatten() {
+            let there = self.present.flake(project);
             let name = FlakeName {
                 org: self.org.value.clone(),
                 project: project.value.clone(),
@@ -140,12 +132,7 @@ impl Planner<'_> {
             if let Some(grants) = &flake.grants {
                 self.check_subjects(grants);
                 let present = there.map_or(&[][..], |there| &there.grants);
-                self.grants(
-                    &FlakePattern::Flake(name),
-                    grants,
-                    present,
-                    (former, "flakes"),
-                );
+                self.grants(&FlakePattern::Flake(name), grants, present, former);
             }
         }
     }
@@ -162,9 +149,7 @@ impl Planner<'_> {
             None => visibility.to_string(),
             Some(description) => format!("{visibility}, {description:?}"),
         };
-        let request = Request::CreateFlake(new);
-        let what = ("flake", name.to_string());
-        self.add(Stage::Flakes, request, what, spot, Some(to));
+        self.set(Request::CreateFlake(new), spot, None, Some(to));
     }
 
     fn update_flake(
@@ -174,75 +159,52 @@ impl Planner<'_> {
         there: &PresentFlake,
         spot: &Spot,
     ) {
-        let mut change = |kind, from: String, to: String, update: UpdateFlake| {
-            let request = Request::UpdateFlake(name.clone(), update);
-            let what = (kind, name.to_string());
-            self.step(Stage::Flakes, request, what, spot, [Some(from), Some(to)]);
-        };
         if let Some(visibility) = wanted.visibility.filter(|it| *it != there.visibility) {
-            let update = UpdateFlake {
+            let change = UpdateFlake {
                 visibility: Some(visibility),
                 description: None,
             };
             let (from, to) = (there.visibility.to_string(), visibility.to_string());
-            change("visibility", from, to, update);
+            let request = Request::UpdateFlake(name.clone(), change);
+            self.set(request, spot, Some(from), Some(to));
         }
-        if let Some(text) = wanted
-            .description
-            .as_ref()
-            .filter(|text| **text != there.description)
-        {
-            let update = UpdateFlake {
+        let description = wanted.description.as_ref();
+        if let Some(text) = description.filter(|text| **text != there.description) {
+            let change = UpdateFlake {
                 visibility: None,
                 description: Some(text.clone()),
             };
             let (from, to) = (format!("{:?}", there.description), format!("{text:?}"));
-            change("description", from, to, update);
+            let request = Request::UpdateFlake(name.clone(), change);
+            self.set(request, spot, Some(from), Some(to));
         }
     }
 
     /// That grants are to teams that there are, or will be.
     fn check_subjects(&mut self, grants: &Grants) {
+        let (org, teams) = (self.org, self.wanted.teams.as_ref());
         for subject in grants.keys() {
             let Subject::Team(team) = &subject.value else {
                 continue;
             };
-            let listed = self.wanted.teams.as_ref();
-            let is_listed = listed.is_some_and(|teams| find(teams, team).is_some());
-            let mut present = self.present.teams.iter();
-            let is_removed = self.prune && listed.is_some();
-            let stays = !is_removed && present.any(|there| is_same_name(&there.name, team));
-            if !is_listed && !stays {
-                let org = self.org;
-                let names = self
-                    .present
-                    .teams
-                    .iter()
-                    .map(|there| there.name.to_string());
-                let names = names.chain(
-                    listed
-                        .into_iter()
-                        .flatten()
-                        .map(|(name, _)| name.to_string()),
-                );
-                let meant = similar::meant(team.as_str(), names);
-                let meant =
-                    meant.map_or_else(String::new, |name| format!("did you mean team:{name}? Or "));
-                let reason =
-                    format!("{org} has no team {team}; {meant}add it to [org.{org}.teams]");
-                self.problems.push(subject.spot.problem(reason));
+            let is_listed = teams.is_some_and(|teams| find(teams, team).is_some());
+            let is_removed = self.prune && teams.is_some();
+            if is_listed || !is_removed && self.present.team(team).is_some() {
+                continue;
             }
+            let present = self.present.teams.iter().map(|there| &there.name);
+            let listed = teams.into_iter().flatten().map(|(name, _)| &name.value);
+            let names = present.chain(listed).map(ToString::to_string);
+            let meant = similar::meant(team.as_str(), names);
+            let meant =
+                meant.map_or_else(String::new, |name| format!("did you mean team:{name}? Or "));
+            let reason = format!("{org} has no team {team}; {meant}add it to [org.{org}.teams]");
+            self.problems.push(subject.spot.problem(reason));
         }
     }
 
-    /// `former`: who is removed from the organisation; `section`: what of the file the grants are in.
-    fn grants(
-        &mut self,
-        on: &FlakePattern,
-        wanted: &Grants,
-        present: &[Grant],
-        (former, section): (&[Name], &'static str),
-    ) {
+    /// `former`: who is removed from the organisation.
+    fn grants(&mut self, on: &FlakePattern, wanted: &Grants, present: &[Grant], former: &[Name]) {
         // What was granted to somebody by name goes with their membership.
         let is_former =
             |subject: &Subject| matches!(subject, Subject::User(user) if contains(former, user));
@@ -261,26 +223,21 @@ impl Planner<'_> {
                 }
                 continue;
             }
-            self.step(
-                Stage::Grants,
-                Request::SetGrant(on.clone(), subject.value.clone(), *role),
-                ("grant", format!("{on} {subject}")),
-                &subject.spot,
-                [there.map(|role| role.to_string()), Some(role.to_string())],
-            );
+            let request = Request::SetGrant(on.clone(), subject.value.clone(), *role);
+            let from = there.map(|role| role.to_string());
+            self.set(request, &subject.spot, from, Some(role.to_string()));
         }
         if !self.prune {
             return;
         }
         for there in present {
+            let folded = there.subject.folded();
             if wanted
                 .keys()
-                .all(|subject| subject.value.folded() != there.subject.folded())
+                .all(|subject| subject.value.folded() != folded)
             {
                 let request = Request::RemoveGrant(on.clone(), there.subject.clone());
-                let what = ("grant", format!("{on} {}", there.subject));
-                let role = Some(there.role.to_string());
-                self.remove(Stage::Grants, request, what, section, role);
+                self.remove(request, Some(there.role.to_string()));
             }
         }
     }
@@ -292,59 +249,41 @@ impl Planner<'_> {
     }
 
     fn policy(&mut self, policy: &Said<Name>, wanted: &Policy) {
-        let mut policies = self.present.policies.iter();
-        let there = policies.find(|there| is_same_name(&there.name, policy));
-        let jwks = wanted.jwks.as_ref();
-        let jwks = jwks
-            .and_then(|path| self.facts.keys.get(&path.value))
-            .cloned();
-        let outcome = match wanted.compare(&self.present.name, jwks, there) {
+        let there = self.present.policy(policy);
+        let jwks = wanted
+            .jwks
+            .as_ref()
+            .and_then(|path| self.facts.keys.get(&path.value));
+        let outcome = match wanted.compare(&self.present.name, jwks.cloned(), there) {
             Ok(outcome) => outcome,
             Err(reason) => {
                 self.problems.push(wanted.spot.problem(reason));
                 return;
             }
         };
-        let step = |set: SetTrustPolicy, from: Option<String>, to: String| Step {
-            stage: Stage::Policies,
-            change: match there {
-                Some(_) => Sign::Change,
-                None => Sign::Add,
-            },
-            kind: "trust-policy",
-            name: self.named(policy),
-            from,
-            to: Some(to),
-            spot: policy.spot.clone(),
-            request: Request::SetPolicy(
-                self.org.value.clone(),
-                policy.value.clone(),
-                Box::new(set),
-            ),
+        let step = |set: SetTrustPolicy, from: Option<String>, to: String| {
+            let (org, name) = (self.org.value.clone(), policy.value.clone());
+            let request = Request::SetPolicy(org, name, Box::new(set));
+            Step::new(request, &policy.spot, from, Some(to))
         };
         match outcome {
             Outcome::Same => {}
-            Outcome::SameButKeys(set) => {
-                let step = step(set, None, "the keys in the file".to_owned());
-                self.plan.checks.push(step);
-            }
+            Outcome::SameButKeys(set) => self.plan.checks.push(Step {
+                change: Sign::Change,
+                ..step(set, None, "the keys in the file".to_owned())
+            }),
             Outcome::Set(set, differing) if there.is_some() => {
                 let side = |of: fn(&Difference) -> &str| {
-                    let all = differing.iter();
-                    let told: Vec<String> = all
-                        .map(|one| format!("{} {}", one.what.to_lowercase(), of(one)))
-                        .collect();
-                    told.join("; ")
+                    let told = differing.iter();
+                    let told = told.map(|one| format!("{} {}", one.what.to_lowercase(), of(one)));
+                    told.collect::<Vec<_>>().join("; ")
                 };
                 let (from, to) = (side(|one| &one.has), side(|one| &one.asked));
-                let step = step(set, Some(from), to);
-                self.plan.steps.push(step);
+                self.plan.steps.push(step(set, Some(from), to));
             }
             Outcome::Set(set, _) => {
-                let flakes: Vec<String> = set.flakes.iter().map(ToString::to_string).collect();
-                let to = format!("{}, {} on {}", set.provider, set.role, flakes.join(" "));
-                let step = step(set, None, to);
-                self.plan.steps.push(step);
+                let to = format!("{}, {} on {}", set.provider, set.role, joined(&set.flakes));
+                self.plan.steps.push(step(set, None, to));
             }
         }
     }
@@ -369,95 +308,55 @@ impl Planner<'_> {
         if keys(&follows) == keys(before) {
             return;
         }
-        let sides = [Some(listed(before)), Some(listed(&follows))];
+        let (from, to) = (listed(before), listed(&follows));
         let request = Request::SetFollows(SetFollows {
             follows,
             before: before.clone(),
             org: Some(self.org.value.clone()),
             everybody: false,
         });
-        let what = ("follows-of", self.org.to_string());
-        let spot = self.wanted.section("follows");
-        self.step(Stage::Follows, request, what, &spot, sides);
-    }
-
-    /// A thing of the organisation, as commands take it.
-    pub(super) fn named(&self, name: &Name) -> String {
-        format!("{}/{name}", self.org)
+        self.set(
+            request,
+            &self.wanted.section("follows"),
+            Some(from),
+            Some(to),
+        );
     }
 
     fn update(
         &mut self,
-        kind: &'static str,
         change: UpdateOrganization,
         spot: &Spot,
-        [from, to]: [String; 2],
+        from: &impl ToString,
+        to: &impl ToString,
     ) {
         let request = Request::UpdateOrganization(self.org.value.clone(), change);
-        let what = (kind, self.org.to_string());
-        self.step(Stage::Settings, request, what, spot, [Some(from), Some(to)]);
+        self.set(request, spot, Some(from.to_string()), Some(to.to_string()));
     }
 
-    /// Something is there from then on, or is another thing than before. `what`: its kind and name; `sides`: what it
-    /// is, and what it is going to be.
-    pub(super) fn step(
+    /// Something is there from then on, or is another thing than before: what it is, and what it is going to be.
+    pub(super) fn set(
         &mut self,
-        stage: Stage,
         request: Request,
-        what: (&'static str, String),
         spot: &Spot,
-        sides: [Option<String>; 2],
-    ) {
-        let change = match sides[0] {
-            None => Sign::Add,
-            Some(_) => Sign::Change,
-        };
-        self.push(stage, request, change, what, spot, sides);
-    }
-
-    pub(super) fn add(
-        &mut self,
-        stage: Stage,
-        request: Request,
-        what: (&'static str, String),
-        spot: &Spot,
+        from: Option<String>,
         to: Option<String>,
     ) {
-        self.push(stage, request, Sign::Add, what, spot, [None, to]);
+        self.plan.steps.push(Step::new(request, spot, from, to));
     }
 
     /// Something that a section of the file does not list is removed.
-    pub(super) fn remove(
-        &mut self,
-        stage: Stage,
-        request: Request,
-        what: (&'static str, String),
-        section: &'static str,
-        from: Option<String>,
-    ) {
-        let spot = self.wanted.section(section);
-        self.push(stage, request, Sign::Remove, what, &spot, [from, None]);
+    pub(super) fn remove(&mut self, request: Request, from: Option<String>) {
+        let spot = self
+            .wanted
+            .section(request.lacking_in().unwrap_or_default());
+        self.plan.steps.push(Step::new(request, &spot, from, None));
     }
 
-    fn push(
-        &mut self,
-        stage: Stage,
-        request: Request,
-        change: Sign,
-        (kind, name): (&'static str, String),
-        spot: &Spot,
-        [from, to]: [Option<String>; 2],
-    ) {
-        self.plan.steps.push(Step {
-            stage,
-            request,
-            spot: spot.clone(),
-            change,
-            kind,
-            name,
-            from,
-            to,
-        });
+    /// That something is as the file says, and waits for somebody.
+    pub(super) fn waits(&mut self, what: &str, user: &Name) {
+        let note = format!("{what} waits: {user} has not accepted the invitation yet.");
+        self.plan.notes.push(note);
     }
 }
 

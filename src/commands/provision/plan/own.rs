@@ -26,17 +26,13 @@ pub(super) fn lost(plan: &Plan, present: &Present, caller: &Name) -> Vec<String>
 
 fn takes(step: &Step, present: &Present, caller: &Name) -> bool {
     let is_in = |team: &Name| {
-        let mut teams = present.teams.iter();
-        let team = teams.find(|there| is_same_name(&there.name, team));
+        let team = present.team(team);
         team.is_some_and(|team| contains(&team.members, caller))
     };
     let is_theirs = |subject: &Subject| match subject {
         Subject::User(user) => is_same_name(user, caller),
         Subject::Team(team) => is_in(team),
-        Subject::Members => {
-            let mut members = present.members.iter();
-            members.any(|member| !member.invited && is_same_name(&member.user, caller))
-        }
+        Subject::Members => present.member(caller).is_some_and(|member| !member.invited),
     };
     match &step.request {
         Request::SetGrant(_, subject, role) => {

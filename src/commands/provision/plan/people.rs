@@ -1,12 +1,14 @@
 //! The comparison of members and teams.
 
+use std::collections::BTreeMap;
+
 use fh_api::{Name, OrganizationRole, Subject};
 
 use super::super::names::contains;
 use super::super::problem::{Said, Spot};
 use super::super::state::find;
 use super::organization::Planner;
-use super::step::{Request, Stage};
+use super::step::Request;
 use crate::similar::is_same_name;
 
 impl Planner<'_> {
@@ -38,9 +40,7 @@ impl Planner<'_> {
                 continue;
             }
             let request = Request::RemoveMember(self.org.value.clone(), member.user.clone());
-            let what = ("member", self.named(&member.user));
-            let from = Some(member.role.to_string());
-            self.remove(Stage::FormerMembers, request, what, "members", from);
+            self.remove(request, Some(member.role.to_string()));
             former.push(member.user.clone());
         }
         former
@@ -48,8 +48,7 @@ impl Planner<'_> {
 
     fn member(&mut self, user: &Said<Name>, role: OrganizationRole) {
         let is_caller = is_same_name(user, &self.facts.caller.name);
-        let mut members = self.present.members.iter();
-        let there = members.find(|member| is_same_name(&member.user, user));
+        let there = self.present.member(user);
         let is_invited = there.is_some_and(|member| member.invited);
         let there = match there {
             Some(member) => Some(member.role),
@@ -59,8 +58,7 @@ impl Planner<'_> {
         };
         if there == Some(role) {
             if is_invited {
-                let name = self.named(user);
-                self.waits(&name, user);
+                self.waits(&format!("{}/{user}", self.org), user);
             }
             return;
         }
@@ -73,29 +71,17 @@ impl Planner<'_> {
             self.plan.notes.push(note);
             return;
         }
-        self.step(
-            Stage::Members,
-            Request::SetMember(self.org.value.clone(), user.value.clone(), role),
-            ("member", self.named(user)),
-            &user.spot,
-            [there.map(|role| role.to_string()), Some(role.to_string())],
-        );
-    }
-
-    /// That something is as the file says, and waits for somebody.
-    pub(super) fn waits(&mut self, what: &str, user: &Name) {
-        let note = format!("{what} waits: {user} has not accepted the invitation yet.");
-        self.plan.notes.push(note);
+        let request = Request::SetMember(self.org.value.clone(), user.value.clone(), role);
+        let from = there.map(|role| role.to_string());
+        self.set(request, &user.spot, from, Some(role.to_string()));
     }
 
     pub(super) fn teams(&mut self, former: &[Name]) {
         for (team, users) in self.wanted.teams.iter().flatten() {
-            let mut teams = self.present.teams.iter();
-            let there = teams.find(|there| is_same_name(&there.name, team));
+            let there = self.present.team(team);
             if there.is_none() {
                 let request = Request::CreateTeam(self.org.value.clone(), team.value.clone());
-                let what = ("team", self.named(team));
-                self.add(Stage::Teams, request, what, &team.spot, None);
+                self.set(request, &team.spot, None, None);
             }
             let inside = there.map_or(&[][..], |team| &team.members);
             for user in users {
@@ -111,16 +97,16 @@ impl Planner<'_> {
                     continue;
                 }
                 let (org, team, user) = (&self.org.value, &team.value, user.clone());
-                let what = ("team-member", format!("{}/{user}", self.named(team)));
-                let request = Request::RemoveFromTeam(org.clone(), team.clone(), user);
-                self.remove(Stage::Teams, request, what, "teams", None);
+                self.remove(
+                    Request::RemoveFromTeam(org.clone(), team.clone(), user),
+                    None,
+                );
             }
         }
     }
 
     fn add_to_team(&mut self, team: &Name, user: &Said<Name>, inside: &[Name], former: &[Name]) {
-        let mut members = self.present.members.iter();
-        let member = members.find(|member| is_same_name(&member.user, user));
+        let member = self.present.member(user);
         let in_file = self.wanted.members.as_ref();
         let is_added = in_file.is_some_and(|members| find(members, user).is_some());
         let makes_it = self.present.is_new && is_same_name(user, &self.facts.caller.name);
@@ -134,39 +120,30 @@ impl Planner<'_> {
         if contains(inside, user) {
             return;
         }
-        let name = format!("{}/{user}", self.named(team));
         if member.is_some_and(|member| member.invited) {
-            self.waits(&name, user);
+            self.waits(&format!("{}/{team}/{user}", self.org), user);
             return;
         }
-        let (org, team, user, spot) = (&self.org.value, team.clone(), &user.value, &user.spot);
-        let request = Request::AddToTeam(org.clone(), team, user.clone());
-        self.add(Stage::Teams, request, ("team-member", name), spot, None);
+        let (org, name) = (self.org.value.clone(), user.value.clone());
+        self.set(
+            Request::AddToTeam(org, team.clone(), name),
+            &user.spot,
+            None,
+            None,
+        );
     }
 
     /// Where the file names an account besides the list of service accounts: as a member, in a team or in a grant.
     pub(super) fn names_elsewhere(&self, account: &Name) -> Option<&Spot> {
-        let members = self
-            .wanted
-            .members
-            .iter()
-            .flatten()
-            .map(|(member, _)| member);
-        let teams = self
-            .wanted
-            .teams
-            .iter()
-            .flatten()
-            .flat_map(|(_, users)| users);
+        let members = self.wanted.members.iter().flatten();
+        let members = members.map(|(member, _)| member);
+        let teams = self.wanted.teams.iter().flatten();
+        let teams = teams.flat_map(|(_, users)| users);
         let mut named = members.chain(teams);
         if let Some(said) = named.find(|said| is_same_name(said, account)) {
             return Some(&said.spot);
         }
-        let mut subjects = self
-            .wanted
-            .all_grants()
-            .flatten()
-            .map(|(subject, _)| subject);
+        let mut subjects = self.wanted.all_grants().flat_map(BTreeMap::keys);
         let said = subjects
             .find(|said| matches!(&said.value, Subject::User(user) if is_same_name(user, account)));
         said.map(|said| &said.spot)

@@ -3,7 +3,7 @@
 use super::super::names::contains;
 use super::super::state::find;
 use super::organization::Planner;
-use super::step::{Request, Stage};
+use super::step::Request;
 use crate::similar::is_same_name;
 
 impl Planner<'_> {
@@ -13,18 +13,14 @@ impl Planner<'_> {
         if let Some(wanted) = &wanted.trust {
             for there in &present.policies {
                 if find(wanted, &there.name).is_none() {
-                    let request = Request::RemovePolicy(org.clone(), there.name.clone());
-                    let name = self.named(&there.name);
-                    self.remove(Stage::Rest, request, ("trust-policy", name), "trust", None);
+                    self.remove(Request::RemovePolicy(org.clone(), there.name.clone()), None);
                 }
             }
         }
         if let Some(wanted) = &wanted.teams {
             for there in &present.teams {
                 if find(wanted, &there.name).is_none() {
-                    let request = Request::DeleteTeam(org.clone(), there.name.clone());
-                    let name = self.named(&there.name);
-                    self.remove(Stage::Rest, request, ("team", name), "teams", None);
+                    self.remove(Request::DeleteTeam(org.clone(), there.name.clone()), None);
                 }
             }
         }
@@ -32,9 +28,7 @@ impl Planner<'_> {
             for there in &present.flakes {
                 if find(wanted, &there.name.project).is_none() {
                     let what = format!("{}, {} store paths", there.visibility, there.paths);
-                    let name = there.name.to_string();
-                    let request = Request::DeleteFlake(there.name.clone());
-                    self.remove(Stage::Rest, request, ("flake", name), "flakes", Some(what));
+                    self.remove(Request::DeleteFlake(there.name.clone()), Some(what));
                 }
             }
         }
@@ -63,15 +57,11 @@ impl Planner<'_> {
                 let reason = format!(
                     "{there} is a service account that --prune would remove: name it in service-accounts, too"
                 );
-                let problem = spot.problem(reason);
-                self.problems.push(problem);
+                self.problems.push(spot.problem(reason));
                 continue;
             }
             let request = Request::RemoveServiceAccount(self.org.value.clone(), there.clone());
-            let name = self.named(there);
-            let what = Some("with its tokens".to_owned());
-            let what_is_it = ("service-account", name);
-            self.remove(Stage::Rest, request, what_is_it, "service-accounts", what);
+            self.remove(request, Some("with its tokens".to_owned()));
         }
     }
 }

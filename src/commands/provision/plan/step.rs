@@ -61,6 +61,72 @@ pub(in crate::commands::provision) enum Request {
     RemoveServiceAccount(Name, Name),
 }
 
+impl Request {
+    /// When it is done, what kind of thing it is about, and which one.
+    fn about(&self) -> (Stage, &'static str, String) {
+        let of = |org: &Name, name: &Name| format!("{org}/{name}");
+        let within = |org: &Name, team: &Name, user: &Name| format!("{org}/{team}/{user}");
+        match self {
+            Self::CreateUser(user) => (Stage::Users, "user", user.to_string()),
+            Self::CreateOrganization(org) => (Stage::Organizations, "org", org.to_string()),
+            Self::UpdateOrganization(org, change) => {
+                let setting = match change {
+                    UpdateOrganization { push: Some(_), .. } => "who-pushes",
+                    UpdateOrganization {
+                        renewal: Some(_), ..
+                    } => "who-renews",
+                    _ => "trusted-keys",
+                };
+                (Stage::Settings, setting, org.to_string())
+            }
+            Self::CreateServiceAccount(org, name) => {
+                (Stage::ServiceAccounts, "service-account", of(org, name))
+            }
+            Self::RemoveServiceAccount(org, name) => {
+                (Stage::Rest, "service-account", of(org, name))
+            }
+            Self::SetMember(org, user, _) => (Stage::Members, "member", of(org, user)),
+            Self::RemoveMember(org, user) => (Stage::FormerMembers, "member", of(org, user)),
+            Self::CreateTeam(org, team) => (Stage::Teams, "team", of(org, team)),
+            Self::AddToTeam(org, team, user) | Self::RemoveFromTeam(org, team, user) => {
+                (Stage::Teams, "team-member", within(org, team, user))
+            }
+            Self::DeleteTeam(org, team) => (Stage::Rest, "team", of(org, team)),
+            Self::CreateFlake(new) => (Stage::Flakes, "flake", new.flake.to_string()),
+            Self::UpdateFlake(flake, change) => {
+                let property = match change.visibility {
+                    Some(_) => "visibility",
+                    None => "description",
+                };
+                (Stage::Flakes, property, flake.to_string())
+            }
+            Self::DeleteFlake(flake) => (Stage::Rest, "flake", flake.to_string()),
+            Self::SetGrant(on, subject, _) | Self::RemoveGrant(on, subject) => {
+                (Stage::Grants, "grant", format!("{on} {subject}"))
+            }
+            Self::SetPolicy(org, policy, _) => (Stage::Policies, "trust-policy", of(org, policy)),
+            Self::RemovePolicy(org, policy) => (Stage::Rest, "trust-policy", of(org, policy)),
+            Self::SetFollows(follows) => {
+                let org = follows.org.as_ref().map(ToString::to_string);
+                (Stage::Follows, "follows-of", org.unwrap_or_default())
+            }
+        }
+    }
+
+    /// The section of the file that does not list what this removes; none for what removes nothing.
+    pub(super) fn lacking_in(&self) -> Option<&'static str> {
+        match self {
+            Self::RemoveMember(..) => Some("members"),
+            Self::RemoveFromTeam(..) | Self::DeleteTeam(..) => Some("teams"),
+            Self::DeleteFlake(_) | Self::RemoveGrant(FlakePattern::Flake(_), _) => Some("flakes"),
+            Self::RemoveGrant(..) => Some("grants"),
+            Self::RemovePolicy(..) => Some("trust"),
+            Self::RemoveServiceAccount(..) => Some("service-accounts"),
+            _ => None,
+        }
+    }
+}
+
 /// One change, with the request that makes it.
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::commands::provision) struct Step {
@@ -83,6 +149,31 @@ pub(in crate::commands::provision) struct Step {
 }
 
 impl Step {
+    /// `from`: what is there; `to`: what is going to be.
+    pub(super) fn new(
+        request: Request,
+        spot: &Spot,
+        from: Option<String>,
+        to: Option<String>,
+    ) -> Self {
+        let (stage, kind, name) = request.about();
+        let change = match (request.lacking_in(), &from) {
+            (Some(_), _) => Sign::Remove,
+            (None, None) => Sign::Add,
+            (None, Some(_)) => Sign::Change,
+        };
+        Self {
+            stage,
+            request,
+            spot: spot.clone(),
+            change,
+            kind,
+            name,
+            from,
+            to,
+        }
+    }
+
     /// What kind of thing it is about, and which.
     pub(in crate::commands::provision) fn what(&self) -> String {
         format!("{} {}", self.kind.replace('-', " "), self.name)

@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use fh_api::{ConditionSpec, Provider, Role, SetTrustPolicy};
+use fh_api::{ConditionSpec, Provider, SetTrustPolicy};
 use fh_auth::policy::templates::{self, TemplateError};
 
 use super::super::problem::Said;
 use super::super::reader::{Table, Value, role};
-use super::{Condition, Policy};
+use super::Policy;
 
-/// What a template or the exact words make of a policy; none where a problem was told.
-type Made = Option<SetTrustPolicy>;
-
-/// Reads the table of a provider.
-type Template = fn(&mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>>;
+/// Reads the table of a provider. Where something is wrong with it, a problem was told, whatever comes of it.
+type Template = fn(&mut Table<'_>) -> Result<SetTrustPolicy, TemplateError>;
 
 /// Who vouches, with how such a table begins.
 const TEMPLATES: [(&str, &str, Template); 9] = [
@@ -67,7 +64,7 @@ pub(in super::super) fn read(value: &Value<'_>) -> Option<Policy> {
         keep_keys: keep_keys.unwrap_or(false),
         provider: made.provider,
         issuer: made.issuer,
-        conditions: made.conditions.into_iter().map(Condition::from).collect(),
+        conditions: made.conditions,
         spot: value.spot.clone(),
     })
 }
@@ -83,9 +80,9 @@ fn seconds(value: &Value<'_>) -> Option<u64> {
     }
 }
 
-/// Who vouches for whom: by exactly one template, or exactly as it is kept.
-fn made(table: &mut Table<'_>) -> Made {
-    let mut said: Vec<Made> = Vec::new();
+/// Who vouches for whom: by exactly one template, or exactly as it is kept. None where a problem was told.
+fn made(table: &mut Table<'_>) -> Option<SetTrustPolicy> {
+    let mut said: Vec<Option<SetTrustPolicy>> = Vec::new();
     for (key, example, read) in TEMPLATES {
         let Some(value) = table.take(key) else {
             continue;
@@ -95,14 +92,10 @@ fn made(table: &mut Table<'_>) -> Made {
             let made = read(&mut fields);
             fields.finish();
             // What is missing because it was wrong is not told as missing.
-            match made? {
-                Ok(made) => Some(made),
-                Err(_) if value.problems() > before => None,
-                Err(error) => {
-                    value.refuse(error.to_string());
-                    None
-                }
+            if value.problems() > before {
+                return None;
             }
+            made.map_err(|error| value.refuse(error.to_string())).ok()
         }));
     }
     let provider = table.take("provider");
@@ -126,7 +119,11 @@ fn made(table: &mut Table<'_>) -> Made {
     said.pop().flatten()
 }
 
-fn exact(provider: &Value<'_>, issuer: Option<Value<'_>>, conditions: Option<Value<'_>>) -> Made {
+fn exact(
+    provider: &Value<'_>,
+    issuer: Option<Value<'_>>,
+    conditions: Option<Value<'_>>,
+) -> Option<SetTrustPolicy> {
     let provider = provider.word(Provider::WORDS, &[])?;
     let issuer = match issuer {
         Some(issuer) => Some(issuer.text()?.to_owned()),
@@ -136,21 +133,8 @@ fn exact(provider: &Value<'_>, issuer: Option<Value<'_>>, conditions: Option<Val
         Some(conditions) => conditions.list(condition)?,
         None => Vec::new(),
     };
-    Some(SetTrustPolicy {
-        provider,
-        issuer,
-        audiences: Vec::new(),
-        conditions: conditions.into_iter().map(|said| said.value).collect(),
-        pin: Vec::new(),
-        flakes: Vec::new(),
-        role: Role::Read,
-        mint: false,
-        pull_requests: false,
-        builder: false,
-        max_lifetime: None,
-        jwks: None,
-        only_new: true,
-    })
+    let conditions = conditions.into_iter().map(|said| said.value);
+    Some(templates::exact(provider, issuer, conditions.collect()))
 }
 
 fn condition(value: &Value<'_>) -> Option<ConditionSpec> {
@@ -178,8 +162,10 @@ fn number(table: &mut Table<'_>, key: &'static str) -> Option<u64> {
     table.take(key).and_then(|it| it.number())
 }
 
-fn needed(table: &mut Table<'_>, key: &'static str, example: &str) -> Option<String> {
-    table.need(key, example).and_then(text_of)
+/// The text of a key that has to be there; an empty one where it is not, which is told.
+fn needed(table: &mut Table<'_>, key: &'static str, example: &str) -> String {
+    let value = table.need(key, &format!("{key} = \"{example}\""));
+    value.and_then(text_of).unwrap_or_default()
 }
 
 #[expect(
@@ -190,8 +176,8 @@ fn text_of(value: Value<'_>) -> Option<String> {
     value.text().map(str::to_owned)
 }
 
-fn github(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
-    Some(templates::github(&templates::Github {
+fn github(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
+    templates::github(&templates::Github {
         repository: text(table, "repository"),
         owner: text(table, "owner"),
         repository_id: number(table, "repository-id"),
@@ -200,12 +186,12 @@ fn github(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>
         environment: text(table, "environment"),
         workflow: text(table, "workflow"),
         host: text(table, "host"),
-    }))
+    })
 }
 
-fn gitlab(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
+fn gitlab(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
     let unprotected = table.take("unprotected").and_then(|it| it.flag());
-    Some(templates::gitlab(&templates::Gitlab {
+    templates::gitlab(&templates::Gitlab {
         project: text(table, "project"),
         group: text(table, "group"),
         project_id: number(table, "project-id"),
@@ -213,75 +199,60 @@ fn gitlab(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>
         unprotected: unprotected.unwrap_or(false),
         environment: text(table, "environment"),
         host: text(table, "host"),
-    }))
+    })
 }
 
-fn buildkite(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
-    let organization = needed(table, "organization", "organization = \"acme\"");
-    let fields = templates::Buildkite {
-        organization: String::new(),
+fn buildkite(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
+    templates::buildkite(&templates::Buildkite {
+        organization: needed(table, "organization", "acme"),
         organization_id: text(table, "organization-id"),
         pipeline: text(table, "pipeline"),
         branch: text(table, "branch"),
         step: text(table, "step"),
-    };
-    Some(templates::buildkite(&templates::Buildkite {
-        organization: organization?,
-        ..fields
-    }))
+    })
 }
 
-fn circleci(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
-    let organization_id = needed(table, "organization-id", "organization-id = \"…\"");
-    let project_id = needed(table, "project-id", "project-id = \"…\"");
-    let reference = text(table, "ref");
-    Some(templates::circleci(&templates::Circleci {
-        organization_id: organization_id?,
-        project_id: project_id?,
-        reference,
-    }))
+fn circleci(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
+    templates::circleci(&templates::Circleci {
+        organization_id: needed(table, "organization-id", "…"),
+        project_id: needed(table, "project-id", "…"),
+        reference: text(table, "ref"),
+    })
 }
 
-fn semaphore(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
-    let organization = needed(table, "organization", "organization = \"acme\"");
-    let project_id = needed(table, "project-id", "project-id = \"…\"");
-    let reference = text(table, "ref");
-    Some(templates::semaphore(&templates::Semaphore {
-        organization: organization?,
-        project_id: project_id?,
-        reference,
-    }))
+fn semaphore(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
+    templates::semaphore(&templates::Semaphore {
+        organization: needed(table, "organization", "acme"),
+        project_id: needed(table, "project-id", "…"),
+        reference: text(table, "ref"),
+    })
 }
 
-fn gcp(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
-    let example = "email = \"ci@acme.iam.gserviceaccount.com\"";
-    Some(templates::gcp(&needed(table, "email", example)?))
+fn gcp(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
+    let email = needed(table, "email", "ci@acme.iam.gserviceaccount.com");
+    templates::gcp(&email)
 }
 
-fn kubernetes(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
-    let issuer = needed(table, "issuer", "issuer = \"https://k8s.acme.example\"");
-    let namespace = needed(table, "namespace", "namespace = \"ci\"");
-    let account = needed(table, "service-account", "service-account = \"build\"");
-    Some(templates::kubernetes(&issuer?, &namespace?, &account?))
+fn kubernetes(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
+    let issuer = needed(table, "issuer", "https://k8s.acme.example");
+    let namespace = needed(table, "namespace", "ci");
+    let account = needed(table, "service-account", "build");
+    templates::kubernetes(&issuer, &namespace, &account)
 }
 
-fn aws(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
-    let account = needed(table, "account", "account = \"123456789012\"");
-    let role = text(table, "role-name");
-    let session = text(table, "session");
-    Some(templates::aws(&templates::Aws {
-        account: account?,
-        role,
-        session,
-    }))
+fn aws(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
+    templates::aws(&templates::Aws {
+        account: needed(table, "account", "123456789012"),
+        role: text(table, "role-name"),
+        session: text(table, "session"),
+    })
 }
 
-fn oidc(table: &mut Table<'_>) -> Option<Result<SetTrustPolicy, TemplateError>> {
-    let issuer = needed(table, "issuer", "issuer = \"https://issuer.example\"");
+fn oidc(table: &mut Table<'_>) -> Result<SetTrustPolicy, TemplateError> {
+    let issuer = needed(table, "issuer", "https://issuer.example");
     let subject = text(table, "subject");
-    let claims = table
-        .take("claims")
-        .and_then(|it| it.table("environment = \"production\""))
-        .map_or_else(Vec::new, Table::texts);
-    Some(templates::oidc(&issuer?, subject.as_deref(), &claims))
+    let claims = table.take("claims");
+    let claims = claims.and_then(|it| it.table("environment = \"production\""));
+    let claims = claims.map_or_else(Vec::new, Table::texts);
+    templates::oidc(&issuer, subject.as_deref(), &claims)
 }

@@ -88,9 +88,9 @@ impl World {
         let Resolved {
             file,
             accounts,
-            notes,
-            mut problems,
+            told,
         } = resolved.resolve(&present, &answers);
+        let (notes, mut problems) = (told.notes, told.problems);
         let caller = Caller {
             name: self.me.clone(),
             administers_server: self.administers_server,
@@ -119,18 +119,22 @@ impl World {
         let mut answers = Answers::default();
         for asked in &questions.accounts {
             let found = self.find_account(asked);
-            answers.accounts.insert(asked.folded(), found);
+            answers
+                .accounts
+                .extend(found.map(|it| (asked.folded(), it)));
         }
         for asked in &questions.flakes {
             let found = self.find_flake(asked);
-            answers.flakes.insert(asked.folded(), found);
+            answers.flakes.extend(found.map(|it| (asked.folded(), it)));
         }
         for asked in &questions.organizations {
             let found = match asked.as_str() {
                 "nixos" => Some(name("nixos")),
                 _ => self.find_org(asked).cloned(),
             };
-            answers.organizations.insert(asked.folded(), found);
+            answers
+                .organizations
+                .extend(found.map(|it| (asked.folded(), it)));
         }
         answers
     }

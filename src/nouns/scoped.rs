@@ -1,11 +1,14 @@
 //! What belongs to an organisation, as it is named on the command line.
 
 use clap::Args;
-use fh_api::{InvalidName, Name, OrganizationRole};
+use fh_api::{Name, OrganizationRole};
 use fh_client::Client;
+use serde::Serialize;
 
+use super::qualified::Qualified;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::output::Columns;
 
 /// `ORG/NAME`, as lists print it, or the two words `ORG NAME`.
 #[derive(Debug, Clone, Args)]
@@ -15,9 +18,14 @@ pub(crate) struct Scoped {
     words: Vec<String>,
 }
 
-/// `--org`, which is accepted too where the organisation is a word that may be left out.
+// Commands say in their help what is meant without it.
+/// An organisation that may be left out, as a word or as `--org`.
 #[derive(Debug, Args)]
-pub(crate) struct OrgOption {
+pub(crate) struct OrgOrAll {
+    /// The organisation [default: all of yours]
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Option<Name>,
+
     #[arg(
         long = "org",
         id = "org-option",
@@ -25,13 +33,13 @@ pub(crate) struct OrgOption {
         hide = true,
         conflicts_with = "org"
     )]
-    org: Option<Name>,
+    option: Option<Name>,
 }
 
-impl OrgOption {
+impl OrgOrAll {
     /// The organisation, whichever way it is said.
-    pub(crate) fn or<'a>(&'a self, word: &'a Option<Name>) -> Option<&'a Name> {
-        word.as_ref().or(self.org.as_ref())
+    pub(crate) fn org(&self) -> Option<&Name> {
+        self.org.as_ref().or(self.option.as_ref())
     }
 }
 
@@ -62,7 +70,30 @@ pub(crate) async fn of_organizations<T>(
     Ok(found)
 }
 
-/// The same, asked for a list of `things`.
+/// Something that an organisation has, in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed<T> {
+    /// Where the list is not of one organisation alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<Name>,
+    /// The organisation that has it.
+    #[serde(skip)]
+    pub(crate) org: Name,
+    /// What it has.
+    #[serde(flatten)]
+    pub(crate) one: T,
+}
+
+/// The columns that such a list begins with.
+pub(crate) fn columns_of<T>(several: bool) -> Columns<Listed<T>> {
+    if several {
+        Columns::new().text("organization", "ORGANISATION")
+    } else {
+        Columns::new()
+    }
+}
+
+/// What [`of_organizations`] finds, asked for a list of `things`.
 ///
 /// # Errors
 /// Those of the requests.
@@ -72,35 +103,40 @@ pub(crate) fn listed<T>(
     least: OrganizationRole,
     context: &Context,
     list: &impl AsyncFn(&Client, &Name) -> fh_client::Result<Vec<T>>,
-) -> Result<Vec<(Name, T)>, CommandError> {
+) -> Result<Vec<Listed<T>>, CommandError> {
     let client = context.client_with_token()?;
     let of = org.map_or_else(String::new, |org| format!(" of {org}"));
-    context.ask(
+    let found = context.ask(
         format_args!("cannot list the {things}{of}"),
         of_organizations(&client, org, least, async |org| list(&client, org).await),
-    )
+    )?;
+    let found = found.into_iter().map(|(of, one)| Listed {
+        organization: org.is_none().then(|| of.clone()),
+        org: of,
+        one,
+    });
+    Ok(found.collect())
 }
 
 impl Scoped {
-    /// The organisation, where one is said, and the name in it.
+    /// The name, with its organisation where one is said.
     ///
     /// # Errors
     /// Where one of them is not a valid name.
-    pub(crate) fn parse(&self) -> Result<(Option<Name>, Name), CommandError> {
-        let (org, name) = match self.words.as_slice() {
-            [org, name] => (Some(org.as_str()), name.as_str()),
-            [word] => match word.split_once('/') {
-                Some((org, name)) => (Some(org), name),
-                None => (None, word.as_str()),
-            },
+    pub(crate) fn parse(&self) -> Result<Qualified, CommandError> {
+        let parsed = match self.words.as_slice() {
+            [org, name] => org.parse().and_then(|org| {
+                let name = name.parse()?;
+                Ok(Qualified {
+                    org: Some(org),
+                    name,
+                })
+            }),
+            [word] => word.parse(),
             // clap takes one or two.
             _ => return Err(CommandError::usage("expected ORG/NAME")),
         };
-        let name_of = |text: &str| {
-            let parsed: Result<Name, InvalidName> = text.parse();
-            parsed.map_err(CommandError::usage)
-        };
-        Ok((org.map(name_of).transpose()?, name_of(name)?))
+        parsed.map_err(CommandError::usage)
     }
 
     /// The organisation and the name in it.
@@ -108,13 +144,13 @@ impl Scoped {
     /// # Errors
     /// Where one of them is not a valid name, or no organisation is said.
     pub(crate) fn names(&self) -> Result<(Name, Name), CommandError> {
-        let (org, name) = self.parse()?;
+        let Qualified { org, name } = self.parse()?;
         let missing = || {
             CommandError::usage(format!("{name} of which organisation?")).hint(format!(
                 "Write it as ORG/{name}, or as two words: ORG {name}"
             ))
         };
-        Ok((org.ok_or_else(missing)?, name.clone()))
+        Ok((org.ok_or_else(missing)?, name))
     }
 }
 

@@ -7,11 +7,11 @@ use fh_api::{FlakeName, FormerFlakeName, Name, NameKind, OrganizationRole, Reser
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::confirm::{Effect, Yes};
 use super::scoped::of_organizations;
+use crate::confirm::{Effect, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::Columns;
 use crate::similar::is_same_name;
 
 /// Allow a reserved name to be used again (server administrators)
@@ -52,24 +52,21 @@ pub(crate) struct FreeFlakeNameArguments {
     yes: Yes,
 }
 
-pub(super) fn run(
+pub(crate) fn run(
     kind: NameKind,
     arguments: &FreeNameArguments,
     context: &Context,
 ) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let Some(name) = &arguments.name else {
-        let found = context.ask("cannot list the reserved names", async {
-            client.reserved_names().await
-        })?;
+        let found = context.ask("cannot list the reserved names", client.reserved_names())?;
         let mut names = found.names;
         names.retain(|name| name.kind == kind);
-        context.output.list(&columns(), &names)?;
-        context.output.when_empty(&names, "No names are reserved.");
-        return Ok(());
+        let none = "No names are reserved.";
+        return context.output.list_or(&columns(), &names, none);
     };
     let cannot = format!("cannot free the name {name}");
-    let reserved = context.ask(&cannot, async { client.reserved_names().await })?;
+    let reserved = context.ask(&cannot, client.reserved_names())?;
     let mut reserved = reserved.names.into_iter();
     let reserved = reserved.find(|of| of.kind == kind && is_same_name(&of.name, name));
     let leads_to = reserved.and_then(|of| of.leads_to);
@@ -86,13 +83,13 @@ pub(super) fn run(
     };
     let yes = arguments.yes;
     yes.confirm(effect, &what, "Free the name?", context)?;
-    context.change(&cannot, async { client.free_name(kind, name).await })?;
+    context.change(&cannot, client.free_name(kind, name))?;
     let freed = json!({ "kind": kind, "name": name, "free": true });
     tell_freed(freed, name, leads_to.as_ref(), context)
 }
 
 /// Frees a former name of a flake, or lists the former names.
-pub(super) fn of_flake(
+pub(crate) fn of_flake(
     arguments: &FreeFlakeNameArguments,
     context: &Context,
 ) -> Result<(), CommandError> {
@@ -111,12 +108,8 @@ pub(super) fn of_flake(
     )?;
     let names: Vec<FormerFlakeName> = found.into_iter().map(|(_, name)| name).collect();
     let Some(name) = name else {
-        context.output.list(&columns_of_flakes(), &names)?;
-        context.output.when_empty(
-            &names,
-            "No flake of the organisations that you administer has a former name.",
-        );
-        return Ok(());
+        let none = "No flake of the organisations that you administer has a former name.";
+        return context.output.list_or(&columns_of_flakes(), &names, none);
     };
     // A flake that is called so now is none of them: the server says that there is nothing to free.
     let former = names
@@ -132,7 +125,7 @@ pub(super) fn of_flake(
         let yes = arguments.yes;
         yes.confirm(Effect::Loses, &what, "Free the name?", context)?;
     }
-    context.change(&cannot, async { client.free_flake_name(name).await })?;
+    context.change(&cannot, client.free_flake_name(name))?;
     let freed = json!({ "flake": name, "free": true });
     let led_to = former.map(|former| &former.leads_to);
     tell_freed(freed, name, led_to, context)
@@ -172,31 +165,16 @@ fn ends(kind: NameKind, name: &Name, present: &Name) -> String {
     }
 }
 
-fn columns() -> Vec<Column<ReservedName>> {
-    vec![
-        column("name", "NAME", |name: &ReservedName| name.name.to_string()),
-        column("reserved_at", "GIVEN UP", |name: &ReservedName| {
-            human::timestamp(name.reserved_at)
-        })
-        .shown(|name, now| human::relative(name.reserved_at, now)),
-        column("leads_to", "LEADS TO", |name: &ReservedName| {
-            let leads_to = name.leads_to.as_ref();
-            leads_to.map(ToString::to_string).unwrap_or_default()
-        }),
-    ]
+fn columns() -> Columns<ReservedName> {
+    Columns::new()
+        .text("name", "NAME")
+        .time("reserved_at", "GIVEN UP", "")
+        .text("leads_to", "LEADS TO")
 }
 
-fn columns_of_flakes() -> Vec<Column<FormerFlakeName>> {
-    vec![
-        column("flake", "FLAKE", |name: &FormerFlakeName| {
-            name.flake.to_string()
-        }),
-        column("given_up_at", "GIVEN UP", |name: &FormerFlakeName| {
-            human::timestamp(name.given_up_at)
-        })
-        .shown(|name, now| human::relative(name.given_up_at, now)),
-        column("leads_to", "LEADS TO", |name: &FormerFlakeName| {
-            name.leads_to.to_string()
-        }),
-    ]
+fn columns_of_flakes() -> Columns<FormerFlakeName> {
+    Columns::new()
+        .text("flake", "FLAKE")
+        .time("given_up_at", "GIVEN UP", "")
+        .text("leads_to", "LEADS TO")
 }

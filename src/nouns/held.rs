@@ -4,26 +4,29 @@ use fh_api::{
     AccessReason, Affiliation, FlakeName, OrganizationRole, Role, Standing, Subject, UserAccess,
     UserFlake, UserOrganization, Visibility,
 };
+use serde::Serialize;
 
-use crate::output::{Column, Output, column};
+use super::invited::with_article;
+use crate::error::CommandError;
+use crate::output::{Columns, Output};
 use crate::text::joined;
 
 /// Where the account belongs and what is offered to it, and which flakes it reads and by what: a table each.
-pub(super) fn tables(access: &UserAccess, output: &Output) -> [String; 2] {
+pub(crate) fn tables(access: &UserAccess, output: &Output) -> Result<[String; 2], CommandError> {
     let reasons: Vec<ReasonRow> = access.flakes.iter().flat_map(ReasonRow::of_user).collect();
-    [
-        output.table(&organization_columns(), &access.organizations),
-        output.table(&reason_columns(), &reasons),
-    ]
+    Ok([
+        output.table(&organization_columns(), &access.organizations)?,
+        output.table(&reason_columns(), &reasons)?,
+    ])
 }
 
 /// How the token of whoever asks narrows the answer, as lines.
-pub(super) fn limits(narrowed_by: &[String]) -> impl Iterator<Item = (&'static str, String)> {
+pub(crate) fn limits(narrowed_by: &[String]) -> impl Iterator<Item = (&'static str, String)> {
     narrowed_by.iter().map(|text| ("Token", text.clone()))
 }
 
 /// One sentence on the whole.
-pub(super) fn summary(access: &UserAccess) -> String {
+pub(crate) fn summary(access: &UserAccess) -> String {
     let user = &access.user;
     if access.disabled {
         return format!(
@@ -48,32 +51,23 @@ pub(super) fn summary(access: &UserAccess) -> String {
     format!("{told} {limit}")
 }
 
-fn organization_columns() -> Vec<Column<UserOrganization>> {
-    vec![
-        column("organization", "ORGANISATION", |it: &UserOrganization| {
-            it.organization.to_string()
-        }),
-        column("affiliation", "AS", |it: &UserOrganization| {
-            match it.affiliation {
-                Affiliation::ServiceAccount => "service account".to_owned(),
-                other => other.to_string(),
-            }
-        }),
-        column("teams", "TEAMS", |it: &UserOrganization| joined(&it.teams)).flexible(),
-        column("offered", "OFFERED", offers).flexible(),
-    ]
+fn organization_columns() -> Columns<UserOrganization> {
+    Columns::<UserOrganization>::new()
+        .text("organization", "ORGANISATION")
+        .made("affiliation", "AS", |it| match it.affiliation {
+            Affiliation::ServiceAccount => "service account".to_owned(),
+            other => other.to_string(),
+        })
+        .text("teams", "TEAMS")
+        .flexible()
+        .made("offered", "OFFERED", offers)
+        .flexible()
 }
 
 /// What has no effect before it is accepted.
 fn offers(organization: &UserOrganization) -> String {
-    let invited = organization.invited_as.map(|role| {
-        let role = match role {
-            OrganizationRole::Member => "a member",
-            OrganizationRole::Admin => "an admin",
-            OrganizationRole::Owner => "an owner",
-        };
-        format!("to be {role}")
-    });
+    let invited = organization.invited_as;
+    let invited = invited.map(|role| format!("to be {}", with_article(role)));
     let pending = organization.pending.iter();
     let pending = pending.map(|grant| format!("{} on {}", grant.role, grant.on));
     let offers: Vec<String> = invited.into_iter().chain(pending).collect();
@@ -81,8 +75,8 @@ fn offers(organization: &UserOrganization) -> String {
 }
 
 /// A flake, and one reason why somebody reads it.
-#[derive(Debug, Clone)]
-pub(super) struct ReasonRow {
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ReasonRow {
     flake: FlakeName,
     /// The role that the reason gives.
     role: &'static str,
@@ -97,7 +91,7 @@ pub(super) struct ReasonRow {
 
 impl ReasonRow {
     /// A row for each reason; one without a reason where there is none.
-    pub(super) fn of(
+    pub(crate) fn of(
         flake: &FlakeName,
         visibility: Visibility,
         served: bool,
@@ -143,24 +137,21 @@ impl ReasonRow {
     }
 }
 
-pub(super) fn reason_columns() -> Vec<Column<ReasonRow>> {
-    vec![
-        column("flake", "FLAKE", |row: &ReasonRow| row.flake.to_string()),
-        column("role", "ROLE", |row: &ReasonRow| row.role.to_owned()),
-        column("by", "BY", |row: &ReasonRow| row.by.clone()).flexible(),
-        column("users", "HELD BY", |row: &ReasonRow| row.users.clone()).flexible(),
-        column("visibility", "VISIBILITY", |row: &ReasonRow| {
-            row.visibility.to_string()
-        })
-        .ranked(1),
-        column("standing", "STANDING", |row: &ReasonRow| {
-            row.standing.to_owned()
-        })
-        .ranked(2),
-        column("served", "SERVED", |row: &ReasonRow| {
+pub(crate) fn reason_columns() -> Columns<ReasonRow> {
+    Columns::<ReasonRow>::new()
+        .text("flake", "FLAKE")
+        .text("role", "ROLE")
+        .text("by", "BY")
+        .flexible()
+        .text("users", "HELD BY")
+        .flexible()
+        .text("visibility", "VISIBILITY")
+        .ranked(1)
+        .text("standing", "STANDING")
+        .ranked(2)
+        .made("served", "SERVED", |row| {
             if row.served { "from here" } else { "" }.to_owned()
-        }),
-    ]
+        })
 }
 
 /// One reason in words; the role that it gives stands beside it.
@@ -218,7 +209,7 @@ mod tests {
             ],
         });
         let access: UserAccess = serde_json::from_value(access).unwrap();
-        let [organizations, reasons] = tables(&access, &Output::plain());
+        let [organizations, reasons] = tables(&access, &Output::plain()).unwrap();
         insta::assert_snapshot!(organizations, @r"
         ORGANISATION  AS               TEAMS    OFFERED
         acme          member           dev ops

@@ -6,9 +6,12 @@ use std::fmt::Display;
 use fh_api::{ErrorCode, FlakeInfo, Name};
 use fh_client::Client;
 
+use crate::context::Context;
+use crate::error::CommandError;
+
 /// What the server shows of one thing.
 #[derive(Debug)]
-pub(super) enum Found<T> {
+pub(crate) enum Found<T> {
     There(T),
     /// It is not there, or nothing that it belongs to.
     Nothing,
@@ -17,11 +20,23 @@ pub(super) enum Found<T> {
 }
 
 impl<T> Found<T> {
+    /// Asks the server for it before something is done to it; `cannot` says what that is.
+    ///
+    /// # Errors
+    /// Where the server did not answer.
+    pub(crate) fn ask(
+        cannot: impl Display,
+        shown: impl Future<Output = fh_client::Result<T>>,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        context.ask(cannot, async { Self::of(shown.await) })
+    }
+
     /// Of an answer to the question for it.
     ///
     /// # Errors
     /// Where the server did not answer.
-    pub(super) fn of(shown: fh_client::Result<T>) -> fh_client::Result<Self> {
+    pub(crate) fn of(shown: fh_client::Result<T>) -> fh_client::Result<Self> {
         match if_there(shown) {
             Ok(Some(there)) => Ok(Self::There(there)),
             Ok(None) => Ok(Self::Nothing),
@@ -31,12 +46,12 @@ impl<T> Found<T> {
     }
 
     /// Whether it is taken to be there.
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         !matches!(self, Self::Nothing)
     }
 
     /// What it is called now; as it was `given`, where that is not known.
-    pub(super) fn name<N: Clone>(&self, given: &N, name: impl FnOnce(&T) -> N) -> N {
+    pub(crate) fn name<N: Clone>(&self, given: &N, name: impl FnOnce(&T) -> N) -> N {
         match self {
             Self::There(there) => name(there),
             Self::Nothing | Self::Unknown => given.clone(),
@@ -48,7 +63,7 @@ impl<T> Found<T> {
 ///
 /// # Errors
 /// Of the request, all others.
-pub(super) fn if_there<T>(shown: fh_client::Result<T>) -> fh_client::Result<Option<T>> {
+pub(crate) fn if_there<T>(shown: fh_client::Result<T>) -> fh_client::Result<Option<T>> {
     match shown {
         Ok(there) => Ok(Some(there)),
         Err(error) if error.status() == Some(404) => Ok(None),
@@ -60,7 +75,7 @@ pub(super) fn if_there<T>(shown: fh_client::Result<T>) -> fh_client::Result<Opti
 ///
 /// # Errors
 /// Of the requests.
-pub(super) async fn organization(
+pub(crate) async fn organization(
     client: &Client,
     org: &Name,
     does: impl Fn(&FlakeInfo) -> bool,
@@ -76,7 +91,7 @@ pub(super) async fn organization(
 }
 
 /// What something is called, for who called it by a former name: `alice.jones (formerly alice)`.
-pub(super) fn formerly(present: &impl Display, given: &impl Display) -> String {
+pub(crate) fn formerly(present: &impl Display, given: &impl Display) -> String {
     let (present, given) = (present.to_string(), given.to_string());
     if present.eq_ignore_ascii_case(&given) {
         return given;
