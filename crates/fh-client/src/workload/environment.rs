@@ -103,6 +103,8 @@ pub struct AwsEnvironment {
     pub session_token: Option<SecretString>,
     /// `AWS_PROFILE`.
     pub profile: Option<String>,
+    /// AWS's command line, where it is not the `aws` of the PATH.
+    pub program: Option<PathBuf>,
     /// `AWS_SHARED_CREDENTIALS_FILE`, else the usual place.
     pub credentials_file: Option<PathBuf>,
     /// `AWS_CONFIG_FILE`, else the usual place.

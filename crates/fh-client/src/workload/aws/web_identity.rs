@@ -19,7 +19,6 @@ use crate::workload::remote::Remote;
 use crate::workload::{AwsEnvironment, files};
 
 /// Which role, and for which token.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WebIdentity {
     pub(super) token_file: PathBuf,
     pub(super) role_arn: String,
@@ -76,13 +75,12 @@ impl WebIdentity {
             .await
             .map_err(broken)?;
         let body = Zeroizing::new(String::from_utf8_lossy(&answer.body).into_owned());
-        let keys = keys(&body).ok_or_else(|| {
+        let [id, secret, session] = keys(&body).ok_or_else(|| {
             broken(Error::InvalidAnswer {
                 url: answer.url.clone(),
                 reason: "it holds no credentials".to_owned(),
             })
         })?;
-        let [id, secret, session] = keys;
         AwsCredentials::new("the answer of AWS", id, secret, Some(session)).map_err(broken)
     }
 
