@@ -5,18 +5,14 @@
 //! describes a cache at `GET /_api/v1/cache-config/CACHE`. What they send is read leniently: both may
 //! say more, and attic may say less.
 
-use bytes::Bytes;
-use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::http::{Content, Request};
-use crate::retry::Repeat;
+use crate::http::Request;
 use crate::server_url::ServerUrl;
-use crate::text::safe_line;
 
 /// FlakeHub's three addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +111,7 @@ impl Client {
             Err(
                 refused @ (Error::Unauthorized { .. } | Error::Api { .. } | Error::Status { .. }),
             ) if refused.status().is_some_and(|status| status < 500) => {
-                match self.answer("/token/status").await {
+                match self.transport.send(&Request::get("/token/status")).await {
                     Ok(_) => Ok(None),
                     // The first refusal says more.
                     Err(error) if error.status().is_some_and(|status| status < 500) => Err(refused),
@@ -133,22 +129,7 @@ impl Client {
     }
 
     async fn foreign<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let (url, body) = self.answer(path).await?;
-        serde_json::from_slice(&body).map_err(|error| Error::InvalidAnswer {
-            url,
-            reason: safe_line(&error.to_string(), 300),
-        })
-    }
-
-    async fn answer(&self, path: &str) -> Result<(String, Bytes)> {
-        let request = Request {
-            method: Method::GET,
-            path: path.to_owned(),
-            content: Content::Empty,
-            repeat: Repeat::Safe,
-        };
-        let answer = self.transport.send(&request).await?;
-        Ok((answer.url, answer.body))
+        self.transport.send(&Request::get(path)).await?.json()
     }
 }
 

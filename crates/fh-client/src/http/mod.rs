@@ -19,6 +19,8 @@ use fh_api::oauth::OAuthErrorBody;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub use body::UploadBody;
 pub(crate) use stream::{Pieces, StreamSource};
@@ -63,10 +65,24 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    /// A value of ours, written down once for all attempts.
+    pub(crate) fn json(value: &impl Serialize) -> Result<Self> {
+        to_json(value).map(Self::Json)
+    }
+
     /// Whether it cannot be made, so that another attempt would fail as well.
     fn is_broken(&self) -> bool {
         matches!(self, Self::Stream(source) if source.is_broken())
     }
+}
+
+/// A value of ours as JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Bytes> {
+    // Only a map with keys that are no strings could fail, and there is none.
+    let text = serde_json::to_vec(value).map_err(|error| Error::InvalidRequest {
+        reason: error.to_string(),
+    })?;
+    Ok(text.into())
 }
 
 /// One request of the API.
@@ -79,6 +95,23 @@ pub(crate) struct Request {
     pub(crate) repeat: Repeat,
 }
 
+impl Request {
+    /// A request that does the same if it is sent twice.
+    pub(crate) fn new(method: Method, path: impl Into<String>, content: Content) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            content,
+            repeat: Repeat::Safe,
+        }
+    }
+
+    /// A request that only asks.
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path, Content::Empty)
+    }
+}
+
 /// An answer with a status of 2xx.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -86,6 +119,16 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// Its body, read as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|error| Error::InvalidAnswer {
+            url: self.url.clone(),
+            reason: safe_line(&error.to_string(), 300),
+        })
+    }
 }
 
 /// How requests get to one server and answers back.

@@ -36,7 +36,7 @@ use crate::closure::Closure;
 use crate::error::{Error, Result};
 
 pub use compress::{CompressError, Compressor, frame_bound};
-use observer::listener;
+pub(crate) use observer::listener;
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
 pub use options::{DEFAULT_COMPRESSION_LEVEL, MAX_COMPRESSION_LEVEL, PushOptions, default_jobs};
 use plan::begun;

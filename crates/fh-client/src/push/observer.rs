@@ -116,7 +116,7 @@ impl PlanTotals {
 }
 
 /// Tells an observer of retries.
-pub(super) fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sync + '_ {
+pub(crate) fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sync + '_ {
     |event| {
         observer.event(&PushEvent::Retrying {
             error: event.error,

@@ -4,7 +4,6 @@
 
 use fh_api::{AccessExplanation, AccessList, FlakePattern, Name, UserAccess};
 
-use super::flake_path;
 use crate::client::Client;
 use crate::error::{Error, Result};
 
@@ -35,7 +34,7 @@ impl Client {
     /// Who has a role on a flake, or on every flake of an organisation, and what gives it to them.
     pub async fn access_list(&self, on: &FlakePattern) -> Result<AccessList> {
         let path = match on {
-            FlakePattern::Flake(flake) => format!("{}/access", flake_path(flake)),
+            FlakePattern::Flake(flake) => format!("/flakes/{flake}/access"),
             FlakePattern::Organization(org) => format!("/orgs/{org}/access"),
             FlakePattern::All => {
                 return Err(Error::InvalidRequest {
@@ -45,9 +44,9 @@ impl Client {
         };
         self.get(&path).await
     }
+}
 
+routes! {
     /// What an account is in, holds and can reach.
-    pub async fn user_access(&self, user: &Name) -> Result<UserAccess> {
-        self.get(&format!("/users/{user}/access")).await
-    }
+    get user_access(user: &Name) -> UserAccess: "/users/{user}/access";
 }

@@ -4,7 +4,6 @@
 
 use fh_api::{CreateGrant, FlakePattern, GrantInfo, GrantList, Role, Subject};
 
-use super::{flake_path, json};
 use crate::client::Client;
 use crate::error::{Error, Result};
 
@@ -27,9 +26,8 @@ impl Client {
         subject: &Subject,
         role: Role,
     ) -> Result<GrantInfo> {
-        let content = json(&CreateGrant { role })?;
-        self.put(&format!("{}/{subject}", grants_path(on)?), content)
-            .await
+        let path = format!("{}/{subject}", grants_path(on)?);
+        self.put(&path, &CreateGrant { role }).await
     }
 
     /// Takes somebody's grant away.
@@ -42,7 +40,7 @@ impl Client {
 /// Subjects hold nothing that would have to be escaped in an address: `:` and `@` may stand there.
 fn grants_path(on: &FlakePattern) -> Result<String> {
     match on {
-        FlakePattern::Flake(flake) => Ok(format!("{}/grants", flake_path(flake))),
+        FlakePattern::Flake(flake) => Ok(format!("/flakes/{flake}/grants")),
         FlakePattern::Organization(org) => Ok(format!("/orgs/{org}/grants")),
         FlakePattern::All => Err(Error::InvalidRequest {
             reason: "grants are on a flake or on the flakes of one organisation".to_owned(),

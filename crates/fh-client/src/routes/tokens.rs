@@ -1,19 +1,18 @@
-//! Tokens.
+//! Tokens: made, listed, renewed and revoked.
 //!
 //! [The module above](super) says what can go wrong, for all.
 
 use fh_api::{
-    API_PREFIX, CreateToken, MintedToken, Name, RotateToken, RotatedToken, TokenInfo, TokenList,
+    CreateToken, MintedToken, Name, RotateToken, RotatedToken, TokenInfo, TokenList,
     TokenRevocation,
 };
 use http::{Method, StatusCode};
 use uuid::Uuid;
 
-use super::{parse, request};
+use super::below_prefix;
 use crate::client::Client;
 use crate::error::Result;
-use crate::http::{Content, Request};
-use crate::retry::Repeat;
+use crate::http::Content;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
 impl Client {
@@ -21,12 +20,6 @@ impl Client {
     pub async fn tokens(&self, all: bool) -> Result<TokenList> {
         self.get(if all { "/tokens?all=true" } else { "/tokens" })
             .await
-    }
-
-    /// The tokens of an account: for server administrators, and of a service account for who
-    /// administers its organisation.
-    pub async fn tokens_of(&self, user: &Name) -> Result<TokenList> {
-        self.get(&format!("/tokens?user={user}")).await
     }
 
     /// Mints a token: the only time that it is shown.
@@ -45,33 +38,19 @@ impl Client {
 
     /// Renews the token that asks: a new one like it, which lasts longer. The one that asks stays valid.
     pub async fn renew_token(&self) -> Result<MintedToken> {
-        let request = Request {
-            // Twice would make two.
-            repeat: Repeat::IfUnsent,
-            ..request(
-                Method::POST,
-                format!("{API_PREFIX}/tokens/renew"),
-                Content::Empty,
-            )
-        };
-        parse(&self.transport.send(&request).await?)
-    }
-
-    /// What the server keeps of a token.
-    pub async fn token(&self, id: Uuid) -> Result<TokenInfo> {
-        self.get(&format!("/tokens/{id}")).await
+        self.post_once("/tokens/renew", Content::Empty).await
     }
 
     /// Revokes a token and all that it asked for within its account, with `made_for_others` also what it
     /// made for others: what ended. A server of before answers nothing.
     pub async fn revoke_token(&self, id: Uuid, made_for_others: bool) -> Result<TokenRevocation> {
-        let path = format!("{API_PREFIX}/tokens/{id}{}", query(made_for_others));
-        let request = request(Method::DELETE, path, Content::Empty);
+        let path = format!("/tokens/{id}{}", query(made_for_others));
+        let request = below_prefix(Method::DELETE, &path, Content::Empty);
         let answer = self.transport.send(&request).await?;
         if answer.status == StatusCode::NO_CONTENT {
             return Ok(TokenRevocation::default());
         }
-        parse(&answer)
+        answer.json()
     }
 
     /// What [`Self::revoke_token`] would end.
@@ -83,6 +62,14 @@ impl Client {
         let query = query(made_for_others);
         self.get(&format!("/tokens/{id}/revocation{query}")).await
     }
+}
+
+routes! {
+    /// The tokens of an account: for server administrators, and of a service account for who
+    /// administers its organisation.
+    get tokens_of(user: &Name) -> TokenList: "/tokens?user={user}";
+    /// What the server keeps of a token.
+    get token(id: Uuid) -> TokenInfo: "/tokens/{id}";
 }
 
 fn query(made_for_others: bool) -> &'static str {

@@ -7,9 +7,8 @@ use super::attic::wire::CacheConfig;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::foreign::FlakeHub;
-use crate::http::{Content, Request};
+use crate::http::Request;
 use crate::protocol::Protocol;
-use crate::retry::Repeat;
 use crate::server_url::ServerUrl;
 
 /// What tells a protocol without asking anybody.
@@ -67,12 +66,7 @@ pub async fn detect(client: &Client, target: &PushTarget) -> Result<Protocol> {
 }
 
 async fn answers_like_attic(anonymous: &Client, cache: &str) -> Result<bool> {
-    let request = Request {
-        method: http::Method::GET,
-        path: format!("/_api/v1/cache-config/{cache}"),
-        content: Content::Empty,
-        repeat: Repeat::Safe,
-    };
+    let request = Request::get(format!("/_api/v1/cache-config/{cache}"));
     match anonymous.transport.send(&request).await {
         Ok(answer) => {
             let config = serde_json::from_slice::<CacheConfig>(&answer.body);

@@ -67,7 +67,7 @@ impl Workload {
                 .form(server, audience, organizations, identity)
                 .await
                 .map_err(Failure::end)?;
-            let request = post(TOKEN_PATH, Content::Form(form));
+            let request = Request::new(Method::POST, TOKEN_PATH, Content::Form(form));
             server.transport.attempt(&request).await
         };
         let answer = server
@@ -132,7 +132,7 @@ impl Workload {
 }
 
 async fn nonce(server: &Client) -> Result<String> {
-    let request = post(NONCE_PATH, Content::Empty);
+    let request = Request::new(Method::POST, NONCE_PATH, Content::Empty);
     let answer = server.transport.send(&request).await?;
     let parsed: NonceAnswer = parse(&answer)?;
     let is_word = !parsed.nonce.is_empty()
@@ -161,15 +161,6 @@ fn form(subject: &str, kind: &str, organizations: &[Name]) -> SecretString {
         )
         .finish();
     SecretString::from(text)
-}
-
-fn post(path: &str, content: Content) -> Request {
-    Request {
-        method: Method::POST,
-        path: path.to_owned(),
-        content,
-        repeat: Repeat::Safe,
-    }
 }
 
 fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T> {

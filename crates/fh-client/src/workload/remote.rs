@@ -14,7 +14,6 @@ use crate::client::{Client, ClientBuilder};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Content, Request};
 use crate::provider::Provider;
-use crate::retry::Repeat;
 use crate::text::safe_line;
 
 /// How long a connection to a metadata server may take: it is on this machine, or next to it.
@@ -88,12 +87,7 @@ impl Remote {
 
     /// What may be asked twice.
     pub(super) async fn send(&self, method: Method, content: Content) -> Result<Answer> {
-        let request = Request {
-            method,
-            path: self.path.clone(),
-            content,
-            repeat: Repeat::Safe,
-        };
+        let request = Request::new(method, self.path.clone(), content);
         self.client.transport.send(&request).await
     }
 }

@@ -32,7 +32,7 @@ use crate::client::Client;
 use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::http::{Answer, Content};
+use crate::http::{Content, Request};
 use crate::push::{PlanTotals, PlannedPath, PushEvent, PushObserver, PushReport};
 use crate::retry::DEFAULT_RETRIES;
 use crate::server_url::ServerUrl;
@@ -113,8 +113,8 @@ impl AtticCache {
         observer: &dyn PushObserver,
     ) -> Result<Self> {
         let path = format!("/_api/v1/cache-config/{name}");
-        let config = match call(client, Method::GET, path, Content::Empty, observer).await {
-            Ok(answer) => parse(&answer)?,
+        let config = match call(client, Request::get(path), observer).await {
+            Ok(answer) => answer.json()?,
             // A token that may push and not pull: the server then knows the cache and does not tell.
             Err(error) if error.status() == Some(403) => CacheConfig::default(),
             Err(error) => return Err(error),
@@ -247,10 +247,9 @@ impl AtticCache {
                 cache: self.name.as_str(),
                 store_path_hashes: some.iter().map(|info| wire::hash_part(info)).collect(),
             };
-            let content = Content::Json(wire::to_json(&question)?);
-            let path = "/_api/v1/get-missing-paths".to_owned();
-            let answer = call(client, Method::POST, path, content, observer).await?;
-            let answer: MissingPathsAnswer = parse(&answer)?;
+            let path = "/_api/v1/get-missing-paths";
+            let request = Request::new(Method::POST, path, Content::json(&question)?);
+            let answer: MissingPathsAnswer = call(client, request, observer).await?.json()?;
             missing.extend(answer.missing_paths);
         }
         Ok(missing)
@@ -282,13 +281,6 @@ fn planned(info: &PathInfo) -> PlannedPath {
         path: info.path.clone(),
         nar_size: info.nar_size,
     }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T> {
-    serde_json::from_slice(&answer.body).map_err(|error| Error::InvalidAnswer {
-        url: answer.url.clone(),
-        reason: safe_line(&error.to_string(), 300),
-    })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::http::{Content, StreamSource};
+use crate::http::{Content, Request, StreamSource};
 use crate::push::{FailedPath, FailureKind, PushEvent, PushObserver, PushReport};
 
 /// After so many failures of the server or the line, with no success between them, the rest is not
@@ -166,14 +166,9 @@ impl Uploads<'_> {
             Arc::clone(self.observer),
         ));
         let source: Arc<dyn StreamSource> = upload.clone();
-        let answer = call(
-            self.client,
-            Method::PUT,
-            "/_api/v1/upload-path".to_owned(),
-            Content::Stream(source),
-            &**self.observer,
-        )
-        .await;
+        let content = Content::Stream(source);
+        let request = Request::new(Method::PUT, "/_api/v1/upload-path", content);
+        let answer = call(self.client, request, &**self.observer).await;
         if let Some((kind, reason)) = upload.broken() {
             return Outcome::Failed(kind, reason);
         }

@@ -5,7 +5,8 @@ use fh_nix::{PathInfo, StoreDir};
 use serde::{Deserialize, Serialize};
 
 use super::super::CacheName;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::http::to_json;
 
 /// `GET /_api/v1/cache-config/{cache}`: what of it a push needs. All of it may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -84,14 +85,6 @@ pub(super) fn describe(cache: &CacheName, info: &PathInfo, store_dir: &StoreDir)
 /// The part of a store path by which the server knows it.
 pub(super) fn hash_part(info: &PathInfo) -> String {
     info.path.hash().to_string()
-}
-
-pub(super) fn to_json(value: &impl Serialize) -> Result<Bytes> {
-    serde_json::to_vec(value)
-        .map(Bytes::from)
-        .map_err(|error| Error::InvalidRequest {
-            reason: error.to_string(),
-        })
 }
 
 #[cfg(test)]
