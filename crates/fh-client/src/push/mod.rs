@@ -16,6 +16,7 @@ mod batch;
 mod compress;
 mod logs;
 mod memory;
+mod nar;
 mod observer;
 mod options;
 mod plan;
@@ -36,6 +37,7 @@ use crate::closure::Closure;
 use crate::error::{Error, Result};
 
 pub use compress::{CompressError, Compressor, frame_bound};
+pub(crate) use nar::{CheckedNar, Unusable};
 pub(crate) use observer::listener;
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
 pub use options::{DEFAULT_COMPRESSION_LEVEL, MAX_COMPRESSION_LEVEL, PushOptions, default_jobs};
@@ -144,15 +146,9 @@ impl Push<'_> {
                 if report.failed.iter().any(|failed| failed.path == path) {
                     continue;
                 }
-                self.observer.event(&PushEvent::PathFailed {
-                    path: &path,
-                    reason: &reason,
-                });
-                report.failed.push(FailedPath {
-                    path,
-                    kind: FailureKind::Refused,
-                    reason,
-                });
+                let kind = FailureKind::Refused;
+                let failed = FailedPath::told(&*self.observer, &path, kind, &reason);
+                report.failed.push(failed);
             }
             if dry_run {
                 report.logs.found = logs.count();

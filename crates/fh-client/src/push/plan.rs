@@ -12,6 +12,7 @@ use fh_api::{
 use fh_nix::{NarHash, PathInfo, Realisation, StorePath};
 use uuid::Uuid;
 
+use super::nar::{CheckedNar, Unusable};
 use super::observer::PlanTotals;
 use super::options::PushOptions;
 use crate::closure::Closure;
@@ -105,6 +106,11 @@ pub(super) struct NarWork {
 }
 
 impl NarWork {
+    /// Opens its files.
+    pub(super) fn open(&self) -> Result<CheckedNar, Unusable> {
+        CheckedNar::open(&self.source, self.hash, self.size)
+    }
+
     pub(super) fn is_batched(&self) -> bool {
         self.parts == 0
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fh_api::CommitSummary;
 use fh_nix::StorePath;
 
-use super::observer::PlanTotals;
+use super::observer::{PlanTotals, PushEvent, PushObserver};
 use crate::error::Error;
 
 /// A path that was not pushed.
@@ -18,6 +18,23 @@ pub struct FailedPath {
     pub kind: FailureKind,
     /// One sentence.
     pub reason: String,
+}
+
+impl FailedPath {
+    /// A path that failed, which the observer is told.
+    pub(crate) fn told(
+        observer: &dyn PushObserver,
+        path: &StorePath,
+        kind: FailureKind,
+        reason: &str,
+    ) -> Self {
+        observer.event(&PushEvent::PathFailed { path, reason });
+        Self {
+            path: path.clone(),
+            kind,
+            reason: reason.to_owned(),
+        }
+    }
 }
 
 /// A path that would be sent.

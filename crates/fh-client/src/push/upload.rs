@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use fh_api::{BatchAnswer, FlakeName, PartAnswer};
-use fh_nix::StorePath;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, abortable};
 use futures_util::stream::FuturesUnordered;
@@ -193,7 +192,7 @@ impl<'a> Uploads<'a> {
                 parts.ready.insert(part.number, part);
                 self.send_next_part(nar);
             }
-            Made::Failed { nar, kind, reason } => self.fail(nar, kind, &reason),
+            Made::Failed { nar, why } => self.fail(nar, why.kind, &why.reason),
         }
     }
 
@@ -467,9 +466,12 @@ impl<'a> Uploads<'a> {
     fn plan_again(&mut self, nar: usize, reason: &str) {
         if self.is_undecided(nar) {
             self.give_up(nar);
-            let paths = &self.shared.nars[nar].paths;
-            let again = failures(paths, FailureKind::Refused, reason);
-            self.outcome.again.extend(again);
+            let paths = self.shared.nars[nar].paths.iter();
+            self.outcome.again.extend(paths.map(|path| FailedPath {
+                path: path.clone(),
+                kind: FailureKind::Refused,
+                reason: reason.to_owned(),
+            }));
         }
     }
 
@@ -514,11 +516,8 @@ impl<'a> Uploads<'a> {
             return;
         }
         self.give_up(nar);
-        for failed in failures(&self.shared.nars[nar].paths, kind, reason) {
-            self.observer.event(&PushEvent::PathFailed {
-                path: &failed.path,
-                reason: &failed.reason,
-            });
+        for path in &self.shared.nars[nar].paths {
+            let failed = FailedPath::told(&*self.observer, path, kind, reason);
             self.outcome.failed.push(failed);
         }
     }
@@ -529,16 +528,4 @@ impl<'a> Uploads<'a> {
 fn concerns_all(error: &Error) -> bool {
     let refused = matches!(error.status(), Some(status) if (400..500).contains(&status) && !matches!(status, 408 | 429));
     refused || matches!(error, Error::Redirected { .. })
-}
-
-fn failures<'a>(
-    paths: &'a [StorePath],
-    kind: FailureKind,
-    reason: &'a str,
-) -> impl Iterator<Item = FailedPath> + 'a {
-    paths.iter().map(move |path| FailedPath {
-        path: path.clone(),
-        kind,
-        reason: reason.to_owned(),
-    })
 }

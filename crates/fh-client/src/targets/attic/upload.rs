@@ -8,7 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use http::Method;
 
 use super::call::call;
-use super::nar::{NarUpload, Recorded};
+use super::nar::NarUpload;
 use super::order::Order;
 use super::{CacheName, wire};
 use crate::client::Client;
@@ -16,7 +16,7 @@ use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::http::{Content, Request, StreamSource};
-use crate::push::{FailedPath, FailureKind, PushEvent, PushObserver, PushReport};
+use crate::push::{FailedPath, FailureKind, PushEvent, PushObserver, PushReport, Unusable};
 
 /// After so many failures of the server or the line, with no success between them, the rest is not
 /// tried: each has been tried again and again already.
@@ -37,7 +37,7 @@ enum Outcome {
     /// The server has it.
     There,
     /// It is not there; others may succeed.
-    Failed(FailureKind, String),
+    Failed(Unusable),
     /// Not even a retry got through; others will hardly succeed.
     Trouble(Error),
     /// Others would fail as well.
@@ -83,7 +83,7 @@ impl Uploads<'_> {
                         nar_size: info.nar_size,
                     });
                 }
-                Outcome::Failed(kind, reason) => {
+                Outcome::Failed(Unusable { kind, reason }) => {
                     self.fail(work, &mut order, index, kind, &reason, report);
                 }
                 Outcome::Trouble(error) => {
@@ -140,15 +140,8 @@ impl Uploads<'_> {
     }
 
     fn tell(&self, info: &PathInfo, kind: FailureKind, reason: &str, report: &mut PushReport) {
-        self.observer.event(&PushEvent::PathFailed {
-            path: &info.path,
-            reason,
-        });
-        report.failed.push(FailedPath {
-            path: info.path.clone(),
-            kind,
-            reason: reason.to_owned(),
-        });
+        let failed = FailedPath::told(&**self.observer, &info.path, kind, reason);
+        report.failed.push(failed);
     }
 
     async fn upload(&self, info: &PathInfo) -> Outcome {
@@ -158,19 +151,16 @@ impl Uploads<'_> {
         };
         let upload = Arc::new(NarUpload::new(
             description,
-            Recorded {
-                files: self.closure.real_path(&info.path),
-                hash: info.nar_hash,
-                size: info.nar_size,
-            },
+            self.closure.real_path(&info.path),
+            info,
             Arc::clone(self.observer),
         ));
         let source: Arc<dyn StreamSource> = upload.clone();
         let content = Content::Stream(source);
         let request = Request::new(Method::PUT, "/_api/v1/upload-path", content);
         let answer = call(self.client, request, &**self.observer).await;
-        if let Some((kind, reason)) = upload.broken() {
-            return Outcome::Failed(kind, reason);
+        if let Some(broken) = upload.broken() {
+            return Outcome::Failed(broken);
         }
         match answer {
             // What the answer says beyond that is for the curious, and differs between servers.
@@ -189,7 +179,10 @@ fn judge(error: Error) -> Outcome {
         // The token, or the cache itself.
         Some(401 | 403 | 404) => Outcome::End(error),
         Some(status) if status >= 500 || status == 429 => Outcome::Trouble(error),
-        Some(_) => Outcome::Failed(FailureKind::Refused, error.to_string()),
+        Some(_) => Outcome::Failed(Unusable {
+            kind: FailureKind::Refused,
+            reason: error.to_string(),
+        }),
         None => match error {
             Error::Redirected { .. } => Outcome::End(error),
             error => Outcome::Trouble(error),
