@@ -33,7 +33,7 @@ impl Client {
         Ok(ClientBuilder::new(base_url.parse()?))
     }
 
-    /// The server's address.
+    /// The address below which this client asks.
     #[must_use]
     pub fn base_url(&self) -> &ServerUrl {
         &self.transport.base
@@ -52,9 +52,7 @@ impl Client {
         client.transport.retry.retries = retries;
         client
     }
-}
 
-impl Client {
     /// The same client, as nobody.
     #[must_use]
     pub fn without_token(&self) -> Self {

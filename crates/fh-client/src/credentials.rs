@@ -24,11 +24,12 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 pub(crate) use entry::FLAKEHUB_API;
-pub use entry::{Reading, ServerEntry, ServerKind, TokenStore};
+pub use entry::{Reading, ServerEntry, TokenStore};
 pub use files::StoreLock;
 pub use list::ServerList;
 
 use crate::error::{Error, Result};
+use crate::server_kind::ServerKind;
 use crate::server_url::ServerUrl;
 use crate::token::checked_token;
 

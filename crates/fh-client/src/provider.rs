@@ -1,7 +1,8 @@
 //! The platforms that give identities to what runs on them, and the words for them.
 
 use std::fmt;
-use std::str::FromStr;
+
+use crate::words::words;
 
 /// Where a workload has its identity from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,23 +54,21 @@ impl Provider {
         "aws",
         "token",
     ];
-
-    /// The word for it, in options and variables.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::GitHub => "github",
-            Self::GitLab => "gitlab",
-            Self::Buildkite => "buildkite",
-            Self::CircleCi => "circleci",
-            Self::Semaphore => "semaphore",
-            Self::GoogleCloud => "gcp",
-            Self::Kubernetes => "kubernetes",
-            Self::Aws => "aws",
-            Self::Token => "token",
-        }
-    }
 }
+
+words!(
+    Provider,
+    "github, gitlab, buildkite, circleci, semaphore, gcp, kubernetes, aws, token",
+    GitHub = "github",
+    GitLab = "gitlab",
+    Buildkite = "buildkite",
+    CircleCi = "circleci",
+    Semaphore = "semaphore",
+    GoogleCloud = "gcp",
+    Kubernetes = "kubernetes",
+    Aws = "aws",
+    Token = "token"
+);
 
 impl fmt::Display for Provider {
     /// What runs there, as in "the identity of this GitHub Actions job".
@@ -85,26 +84,6 @@ impl fmt::Display for Provider {
             Self::Aws => "AWS role",
             Self::Token => "workload",
         })
-    }
-}
-
-/// A word that names no provider.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is not one of {}", Provider::WORDS.join(", "))]
-pub struct UnknownProvider {
-    given: String,
-}
-
-impl FromStr for Provider {
-    type Err = UnknownProvider;
-
-    fn from_str(word: &str) -> Result<Self, UnknownProvider> {
-        Self::ALL
-            .into_iter()
-            .find(|provider| provider.as_str() == word)
-            .ok_or_else(|| UnknownProvider {
-                given: crate::text::safe_line(word, 60),
-            })
     }
 }
 

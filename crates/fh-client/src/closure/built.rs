@@ -18,7 +18,7 @@ pub struct Outputs {
     pub unknown: BTreeMap<StorePath, String>,
 }
 
-/// Paths, told apart.
+/// Paths of which Nix was asked how they came into the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuiltPaths {
     /// Built, on this machine or for it by another one.
@@ -35,7 +35,7 @@ impl NixTools {
     ///
     /// # Errors
     ///
-    /// [`Error::CannotRun`], [`Error::NixFailed`], [`Error::NixHangs`], [`Error::NixOutput`].
+    /// [`Error::CannotRun`], [`Error::ProgramFailed`], [`Error::NixHangs`], [`Error::NixOutput`].
     pub async fn built(&self, paths: &BTreeSet<StorePath>) -> Result<BuiltPaths> {
         let mut asked = paths.clone();
         loop {

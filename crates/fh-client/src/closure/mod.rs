@@ -64,7 +64,7 @@ impl NixTools {
     /// # Errors
     ///
     /// [`Error::NothingGiven`], [`Error::NoSuchPath`], [`Error::NotInStore`], [`Error::OptionLike`],
-    /// [`Error::CannotRun`], [`Error::NixFailed`], [`Error::NixHangs`],
+    /// [`Error::CannotRun`], [`Error::ProgramFailed`], [`Error::NixHangs`],
     /// [`Error::NixOutput`], [`Error::PathInfos`],
     /// [`Error::InvalidPaths`], [`Error::NoStoreFiles`].
     pub async fn closure(&self, arguments: &[OsString], whole: bool) -> Result<Closure> {

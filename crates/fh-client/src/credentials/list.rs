@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, TomlError, Value, value};
 
-use super::entry::{FLAKEHUB_API, FLAKEHUB_NAME, Reading, ServerEntry, ServerKind, TokenStore};
+use super::entry::{FLAKEHUB_API, FLAKEHUB_NAME, Reading, ServerEntry, TokenStore};
 use crate::error::{Error, Result};
+use crate::server_kind::ServerKind;
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
 
@@ -435,7 +436,7 @@ fn is_file_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
-/// `fh.example.org`, `localhost-8484`, `example.org-fh`.
+/// A name made from an address: `fh.example.org`, `localhost-8484`, `example.org-fh`.
 fn name_from(server: &ServerUrl) -> String {
     let address = server.as_str();
     let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);

@@ -55,7 +55,7 @@ impl UploadBody {
         }))
     }
 
-    /// Bytes in all.
+    /// How many bytes all pieces have together.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.0.length

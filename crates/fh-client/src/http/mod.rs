@@ -52,7 +52,7 @@ const UPLOAD_PATIENCE: u32 = 5;
 /// What a request carries.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
-    /// Nothing.
+    /// No body at all.
     Empty,
     /// JSON, already serialised so that a retry sends the same bytes.
     Json(Bytes),

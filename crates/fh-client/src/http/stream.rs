@@ -68,7 +68,7 @@ pub(super) fn to_http(source: &Arc<dyn StreamSource>, activity: Activity) -> req
     })
 }
 
-/// One attempt.
+/// What one attempt has sent of a body, and still receives.
 struct Streamed {
     source: Arc<dyn StreamSource>,
     activity: Activity,

@@ -86,9 +86,8 @@ impl Logs {
     /// The report where the time was over before all were sent.
     pub(super) fn unsent(&self, plan: &PushPlan, error: &Error) -> LogReport {
         let unsent = |name: &String| {
-            let (derivation, _) = self.files.get_key_value(&name.parse::<StorePath>().ok()?)?;
             Some(FailedLog {
-                derivation: derivation.clone(),
+                derivation: self.offered(name)?.0,
                 reason: error.to_string(),
             })
         };
@@ -109,18 +108,21 @@ impl Logs {
         plan.logs
             .iter()
             .map(|name| {
-                let derivation: Option<StorePath> = name.parse().ok();
-                derivation
-                    .and_then(|derivation| self.files.get_key_value(&derivation))
-                    .map(|(derivation, file)| (derivation.clone(), file.clone()))
-                    .ok_or_else(|| Error::InvalidPlan {
-                        reason: format!(
-                            "it asks for the log of {}, which was not offered",
-                            safe_line(name, 80)
-                        ),
-                    })
+                self.offered(name).ok_or_else(|| Error::InvalidPlan {
+                    reason: format!(
+                        "it asks for the log of {}, which was not offered",
+                        safe_line(name, 80)
+                    ),
+                })
             })
             .collect()
+    }
+
+    /// The log of a derivation that the server names.
+    fn offered(&self, name: &str) -> Option<(StorePath, LogFile)> {
+        let derivation = name.parse::<StorePath>().ok()?;
+        let file = self.files.get(&derivation)?.clone();
+        Some((derivation, file))
     }
 }
 

@@ -177,7 +177,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// What was filled.
+    /// The part of it that was filled.
     pub(super) fn filled(&self) -> &[u8] {
         &self.data[..self.length]
     }

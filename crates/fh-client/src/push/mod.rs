@@ -85,7 +85,7 @@ pub async fn push(
     push.run().await
 }
 
-/// One push.
+/// A push under way: what it works with.
 struct Push<'a> {
     client: Client,
     flake: &'a FlakeName,

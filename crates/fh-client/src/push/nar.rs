@@ -20,7 +20,7 @@ pub(crate) struct CheckedNar {
 #[derive(Debug, Clone)]
 pub(crate) struct Unusable {
     pub(crate) kind: FailureKind,
-    /// One sentence.
+    /// Why, in one sentence.
     pub(crate) reason: String,
 }
 

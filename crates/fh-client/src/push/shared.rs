@@ -32,7 +32,7 @@ pub(super) struct ReadyPart {
     pub(super) nar: usize,
     pub(super) number: u64,
     pub(super) pieces: Vec<Bytes>,
-    /// Uncompressed bytes.
+    /// Bytes of the NAR that it stands for.
     pub(super) nar_bytes: u64,
 }
 

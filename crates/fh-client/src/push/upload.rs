@@ -110,7 +110,7 @@ pub(super) struct Uploads<'a> {
     parts: BTreeMap<usize, Parts>,
     startable: VecDeque<Startable>,
     running: FuturesUnordered<Running<'a>>,
-    /// Requests among `running`.
+    /// How many of `running` are requests.
     requests: usize,
     /// Requests that have failed since one succeeded.
     failures: usize,

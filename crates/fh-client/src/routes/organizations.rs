@@ -15,7 +15,7 @@ use crate::error::Result;
 routes! {
     /// The organisations that the caller may see.
     get organizations() -> OrganizationList: "/orgs";
-    /// Makes an organisation.
+    /// Makes an organisation, which the caller owns.
     create create_organization(new: &CreateOrganization) -> Made<OrganizationInfo>: "/orgs", new, new.exist_ok;
     /// One organisation that the caller may see.
     get organization(org: &Name) -> OrganizationInfo: "/orgs/{org}";

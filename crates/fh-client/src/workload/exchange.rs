@@ -28,7 +28,7 @@ const LONGEST_LIFE: u64 = 10 * 366 * 24 * 3600;
 /// A token of the server, for an identity.
 #[derive(Debug, Clone)]
 pub struct Exchanged {
-    /// The token.
+    /// The token that the server has made.
     pub token: SecretString,
     /// For how long it is good.
     pub expires_in: Duration,

@@ -10,7 +10,7 @@ use crate::token::check_token;
 /// An identity token, a JWT.
 #[derive(Debug, Clone)]
 pub struct IdentityToken {
-    /// The JWT.
+    /// The JWT, as it is sent.
     pub token: SecretString,
     /// Whether another one can be had at any time.
     pub origin: Origin,

@@ -26,7 +26,7 @@ mod source;
 
 use std::sync::Arc;
 
-pub use crate::provider::{Provider, UnknownProvider};
+pub use crate::provider::Provider;
 pub use aws::{AwsCredentials, Signing, sign};
 pub use environment::{
     AwsEnvironment, Firmware, GitHubEnvironment, GoogleEnvironment, KUBERNETES_TOKEN_FILE,
@@ -76,7 +76,7 @@ impl Workload {
         }
     }
 
-    /// The platform.
+    /// The platform that gives the identity.
     #[must_use]
     pub fn provider(&self) -> Provider {
         self.provider

@@ -107,7 +107,7 @@ fn agent(builder: ClientBuilder, connections: &Connections) -> ClientBuilder {
     }
 }
 
-/// GitHub's answer.
+/// The part of GitHub's answer that counts.
 #[derive(Deserialize)]
 struct GitHubAnswer {
     value: String,

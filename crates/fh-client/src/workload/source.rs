@@ -32,7 +32,7 @@ pub enum Manner {
 #[derive(Debug)]
 pub struct WorkloadSource {
     workload: Workload,
-    /// Speaks for nobody.
+    /// A client that speaks for nobody.
     server: Client,
     manner: Manner,
     /// The one that the workload acts for, and those that it reads besides.

@@ -17,7 +17,7 @@ mod call;
 mod nar;
 mod order;
 mod upload;
-pub(crate) mod wire;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -32,13 +32,14 @@ use crate::client::Client;
 use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::foreign;
 use crate::http::{Content, Request};
 use crate::push::{PlanTotals, PlannedPath, PushEvent, PushObserver, PushReport};
 use crate::retry::DEFAULT_RETRIES;
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
 use call::call;
-use wire::{CacheConfig, MissingPathsAnswer, MissingPathsQuestion};
+use wire::{MissingPathsAnswer, MissingPathsQuestion};
 
 /// Uploads at a time where nothing else is said: each is a request of its own, and a round trip.
 pub const DEFAULT_UPLOADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
@@ -62,7 +63,7 @@ pub enum LeaveOut {
     Nothing,
 }
 
-/// How to push.
+/// What is chosen about a push to an attic server.
 #[derive(Debug, Clone)]
 pub struct AtticOptions {
     /// Uploads at a time.
@@ -97,7 +98,7 @@ impl Default for AtticOptions {
 pub struct AtticCache {
     client: Client,
     name: CacheName,
-    config: CacheConfig,
+    config: foreign::AtticCache,
     elsewhere: Option<ServerUrl>,
 }
 
@@ -116,7 +117,7 @@ impl AtticCache {
         let config = match call(client, Request::get(path), observer).await {
             Ok(answer) => answer.json()?,
             // A token that may push and not pull: the server then knows the cache and does not tell.
-            Err(error) if error.status() == Some(403) => CacheConfig::default(),
+            Err(error) if error.status() == Some(403) => foreign::AtticCache::default(),
             Err(error) => return Err(error),
         };
         let (client, elsewhere) = follow(client, config.api_endpoint.as_deref());

@@ -16,7 +16,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::http::{Pieces, StreamSource};
 use crate::push::{CheckedNar, PushEvent, PushObserver, Unusable};
 
-/// Holds the description.
+/// The header that holds the description.
 const INFO: HeaderName = HeaderName::from_static("x-attic-nar-info");
 
 /// Says that the body begins with so many bytes of description.

@@ -70,47 +70,39 @@ impl Uploads<'_> {
                     return;
                 }
             };
-            let info = work[index];
-            match outcome {
+            let (why, end) = match outcome {
                 Outcome::There => {
                     failures = 0;
                     order.finished(index);
-                    report.uploaded += 1;
-                    report.nar_bytes += info.nar_size;
-                    report.sent_bytes += info.nar_size;
-                    self.observer.event(&PushEvent::PathFinished {
-                        path: &info.path,
-                        nar_size: info.nar_size,
-                    });
+                    self.finished(work[index], report);
+                    continue;
                 }
-                Outcome::Failed(Unusable { kind, reason }) => {
-                    self.fail(work, &mut order, index, kind, &reason, report);
-                }
+                Outcome::Failed(why) => (why, None),
                 Outcome::Trouble(error) => {
-                    let kind = FailureKind::Unsent;
-                    self.fail(work, &mut order, index, kind, &error.to_string(), report);
                     failures += 1;
-                    if failures >= MOST_FAILURES && report.stopped.is_none() {
-                        // What is under way may still get through.
-                        self.stop(work, order.give_up(), error, report);
-                    }
+                    let why = unusable(FailureKind::Unsent, &error);
+                    // What is under way may still get through.
+                    (why, (failures >= MOST_FAILURES).then_some(error))
                 }
-                Outcome::End(error) => {
-                    let reason = error.to_string();
-                    self.fail(
-                        work,
-                        &mut order,
-                        index,
-                        FailureKind::Refused,
-                        &reason,
-                        report,
-                    );
-                    if report.stopped.is_none() {
-                        self.stop(work, order.give_up(), error, report);
-                    }
-                }
+                Outcome::End(error) => (unusable(FailureKind::Refused, &error), Some(error)),
+            };
+            self.fail(work, &mut order, index, &why, report);
+            if let Some(error) = end
+                && report.stopped.is_none()
+            {
+                self.stop(work, order.give_up(), error, report);
             }
         }
+    }
+
+    fn finished(&self, info: &PathInfo, report: &mut PushReport) {
+        report.uploaded += 1;
+        report.nar_bytes += info.nar_size;
+        report.sent_bytes += info.nar_size;
+        self.observer.event(&PushEvent::PathFinished {
+            path: &info.path,
+            nar_size: info.nar_size,
+        });
     }
 
     /// Names these as not tried, and why.
@@ -122,16 +114,16 @@ impl Uploads<'_> {
         report.stopped = Some(error);
     }
 
+    /// Names a path as failed, and what refers to it as not tried.
     fn fail(
         &self,
         work: &[&PathInfo],
         order: &mut Order,
         index: usize,
-        kind: FailureKind,
-        reason: &str,
+        why: &Unusable,
         report: &mut PushReport,
     ) {
-        self.tell(work[index], kind, reason, report);
+        self.tell(work[index], why.kind, &why.reason, report);
         let name = self.closure.store_dir.display(&work[index].path);
         let reason = format!("it was not sent, because it needs {name}, which failed");
         for withheld in order.failed(index) {
@@ -179,13 +171,15 @@ fn judge(error: Error) -> Outcome {
         // The token, or the cache itself.
         Some(401 | 403 | 404) => Outcome::End(error),
         Some(status) if status >= 500 || status == 429 => Outcome::Trouble(error),
-        Some(_) => Outcome::Failed(Unusable {
-            kind: FailureKind::Refused,
-            reason: error.to_string(),
-        }),
+        Some(_) => Outcome::Failed(unusable(FailureKind::Refused, &error)),
         None => match error {
             Error::Redirected { .. } => Outcome::End(error),
             error => Outcome::Trouble(error),
         },
     }
+}
+
+fn unusable(kind: FailureKind, error: &Error) -> Unusable {
+    let reason = error.to_string();
+    Unusable { kind, reason }
 }

@@ -29,7 +29,7 @@ pub(super) struct Profile {
 
 /// How a profile leads to keys.
 pub(super) enum Way {
-    /// It holds them.
+    /// The profile itself holds them.
     Keys(AwsCredentials),
     /// A token is exchanged for them.
     WebIdentity(WebIdentity),

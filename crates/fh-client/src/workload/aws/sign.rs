@@ -24,7 +24,7 @@ const SERVICE: &str = "sts";
 
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
-/// As `20150830T123600Z`.
+/// The form of a time, as in `20150830T123600Z`.
 const TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year][month][day]T[hour][minute][second]Z");
 
