@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use fh_api::{ErrorBody, ErrorCode};
 
-use crate::provider::Provider;
 use crate::server_kind::ServerKind;
 
 /// The result of this crate's functions.
@@ -138,8 +137,6 @@ pub enum Error {
     /// A workload's identity could not be found where it runs.
     #[error("{reason}")]
     NoIdentity {
-        /// The platform on which it runs, or seems to.
-        provider: Provider,
         /// What was looked for, and what there was.
         reason: String,
         /// What to set or to do; may have lines to copy.

@@ -21,7 +21,6 @@ mod error;
 mod foreign;
 mod http;
 mod logs;
-mod provider;
 pub mod push;
 pub mod retry;
 mod routes;

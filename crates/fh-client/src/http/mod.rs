@@ -70,6 +70,15 @@ impl Content {
         to_json(value).map(Self::Json)
     }
 
+    /// How many times longer than another request it may take for a step.
+    fn patience(&self) -> u32 {
+        match self {
+            Self::Empty | Self::Form(_) => 1,
+            // A large plan goes up a slow line as an upload does.
+            Self::Json(_) | Self::Upload(..) | Self::Stream(_) => UPLOAD_PATIENCE,
+        }
+    }
+
     /// Whether it cannot be made, so that another attempt would fail as well.
     fn is_broken(&self) -> bool {
         matches!(self, Self::Stream(source) if source.is_broken())
@@ -211,40 +220,33 @@ impl Transport {
         if let Some(authorization) = authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);
         }
-        let (builder, limit) = match &request.content {
-            Content::Empty if matches!(request.method, Method::POST | Method::PUT) => (
-                // Some proxies insist on it.
-                builder.header(header::CONTENT_LENGTH, 0),
-                self.read_timeout,
-            ),
-            Content::Empty => (builder, self.read_timeout),
-            Content::Json(json) => (
-                builder
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(json.clone()),
-                // A large plan goes up a slow line as an upload does.
-                self.read_timeout * UPLOAD_PATIENCE,
-            ),
-            Content::Form(form) => (
-                builder
-                    .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                    .body(form.expose_secret().to_owned()),
-                self.read_timeout,
-            ),
-            Content::Upload(media_type, body) => (
-                builder
-                    .header(header::CONTENT_TYPE, *media_type)
-                    .body(body.to_http(activity.clone())),
-                self.read_timeout * UPLOAD_PATIENCE,
-            ),
-            Content::Stream(source) => (
-                builder
-                    .headers(source.headers())
-                    .header(header::CONTENT_TYPE, "application/octet-stream")
-                    .body(stream::to_http(source, activity.clone())),
-                self.read_timeout * UPLOAD_PATIENCE,
-            ),
+        let body = match &request.content {
+            Content::Empty => None,
+            Content::Json(json) => Some(("application/json", json.clone().into())),
+            Content::Form(form) => {
+                let form = form.expose_secret().to_owned();
+                Some(("application/x-www-form-urlencoded", form.into()))
+            }
+            Content::Upload(media_type, body) => {
+                Some((*media_type, body.to_http(activity.clone())))
+            }
+            Content::Stream(source) => {
+                builder = builder.headers(source.headers());
+                let body = stream::to_http(source, activity.clone());
+                Some(("application/octet-stream", body))
+            }
         };
+        let builder = match body {
+            Some((media_type, body)) => builder
+                .header(header::CONTENT_TYPE, media_type)
+                .body::<reqwest::Body>(body),
+            // Some proxies insist on it.
+            None if matches!(request.method, Method::POST | Method::PUT) => {
+                builder.header(header::CONTENT_LENGTH, 0)
+            }
+            None => builder,
+        };
+        let limit = self.read_timeout * request.content.patience();
         tracing::debug!(method = %request.method, url, "request");
         let exchange = async {
             let response = builder
@@ -342,18 +344,14 @@ fn refusal(url: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> E
             body
         });
     match (status, sentence) {
-        (StatusCode::UNAUTHORIZED, Some(body)) => Error::Unauthorized {
-            url,
-            message: body.message,
-        },
-        (StatusCode::UNAUTHORIZED, None) => {
-            let message = excerpt(body, EXCERPT_LIMIT);
+        (StatusCode::UNAUTHORIZED, sentence) => {
+            let message =
+                sentence.map_or_else(|| excerpt(body, EXCERPT_LIMIT), |body| body.message);
             Error::Unauthorized {
                 url,
-                message: if message.is_empty() {
-                    "it gave no reason".to_owned()
-                } else {
-                    message
+                message: match message.as_str() {
+                    "" => "it gave no reason".to_owned(),
+                    _ => message,
                 },
             }
         }

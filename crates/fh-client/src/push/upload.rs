@@ -56,17 +56,24 @@ enum Ended {
     HandedOver { nar: usize, number: u64 },
     Batch {
         nars: Vec<usize>,
-        nar_bytes: u64,
-        sent_bytes: u64,
+        volume: Volume,
         result: Result<BatchAnswer>,
     },
     Part {
         nar: usize,
         number: u64,
-        nar_bytes: u64,
-        sent_bytes: u64,
+        volume: Volume,
         result: Result<PartAnswer>,
     },
+}
+
+/// How much a request carries.
+#[derive(Clone, Copy)]
+struct Volume {
+    /// Uncompressed bytes.
+    nars: u64,
+    /// Compressed bytes.
+    sent: u64,
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Ended> + Send + 'a>>;
@@ -226,28 +233,25 @@ impl<'a> Uploads<'a> {
     }
 
     fn start_batch(&mut self, batch: ReadyBatch) {
-        let body = self.body(batch.pieces, batch.nar_bytes);
+        let (body, volume) = self.body(batch.pieces, batch.nar_bytes);
         let (client, flake, push) = (self.client, self.flake, self.push);
         let observer = Arc::clone(&self.observer);
         self.requests += 1;
         self.running.push(Box::pin(async move {
-            let sent_bytes = body.length();
             let listen = listener(&*observer);
-            let result = client.upload_batch(flake, push, body, &listen).await;
             Ended::Batch {
                 nars: batch.nars,
-                nar_bytes: batch.nar_bytes,
-                sent_bytes,
-                result,
+                volume,
+                result: client.upload_batch(flake, push, body, &listen).await,
             }
         }));
     }
 
     fn start_part(&mut self, part: ReadyPart) {
-        let body = self.body(part.pieces, part.nar_bytes);
+        let (body, volume) = self.body(part.pieces, part.nar_bytes);
         let (client, flake, push) = (self.client, self.flake, self.push);
         let observer = Arc::clone(&self.observer);
-        let (nar, number, nar_bytes) = (part.nar, part.number, part.nar_bytes);
+        let (nar, number) = (part.nar, part.number);
         let hash = self.shared.nars[nar].hash;
         let handed_over = body.handed_over();
         self.running.push(Box::pin(async move {
@@ -255,17 +259,13 @@ impl<'a> Uploads<'a> {
             Ended::HandedOver { nar, number }
         }));
         let (request, handle) = abortable(async move {
-            let sent_bytes = body.length();
             let listen = listener(&*observer);
-            let result = client
-                .upload_part(flake, push, hash, number, body, &listen)
-                .await;
+            let sent = client.upload_part(flake, push, hash, number, body, &listen);
             Ended::Part {
                 nar,
                 number,
-                nar_bytes,
-                sent_bytes,
-                result,
+                volume,
+                result: sent.await,
             }
         });
         if let Some(parts) = self.parts.get_mut(&nar) {
@@ -278,12 +278,13 @@ impl<'a> Uploads<'a> {
     }
 
     /// A body that tells the observer as it goes out, in bytes of both kinds.
-    fn body(&self, pieces: Vec<bytes::Bytes>, nar_bytes: u64) -> UploadBody {
-        let length = pieces
-            .iter()
-            .map(|piece| piece.len() as u64)
-            .sum::<u64>()
-            .max(1);
+    fn body(&self, pieces: Vec<bytes::Bytes>, nar_bytes: u64) -> (UploadBody, Volume) {
+        let sent = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let volume = Volume {
+            nars: nar_bytes,
+            sent,
+        };
+        let length = sent.max(1);
         let observer = Arc::clone(&self.observer);
         let share = move |bytes: u64| {
             // At most nar_bytes, so the conversion back never fails.
@@ -296,45 +297,41 @@ impl<'a> Uploads<'a> {
                 nar_bytes: share(now) - share(before),
             });
         };
-        UploadBody::with_progress(pieces, Arc::new(progress))
+        let body = UploadBody::with_progress(pieces, Some(Arc::new(progress)));
+        (body, volume)
     }
 
     fn ended(&mut self, ended: Ended) {
+        if !matches!(ended, Ended::HandedOver { .. }) {
+            self.requests -= 1;
+        }
         match ended {
-            Ended::Abandoned => self.requests -= 1,
+            Ended::Abandoned => {}
             Ended::HandedOver { nar, number } => self.handed_over(nar, number),
             Ended::Batch {
                 nars,
-                nar_bytes,
-                sent_bytes,
+                volume,
                 result,
-            } => {
-                self.requests -= 1;
-                match result {
-                    Ok(answer) => {
-                        self.outcome.sent_bytes += sent_bytes;
-                        self.outcome.nar_bytes += nar_bytes;
-                        self.batch_answered(&nars, &answer);
-                    }
-                    Err(error) => self.request_failed(&nars, error),
+            } => match result {
+                Ok(answer) => {
+                    self.taken(volume);
+                    self.batch_answered(&nars, &answer);
                 }
-            }
+                Err(error) => self.request_failed(&nars, error),
+            },
             Ended::Part {
                 nar,
                 number,
-                nar_bytes,
-                sent_bytes,
+                volume,
                 result,
             } => {
-                self.requests -= 1;
                 if let Some(parts) = self.parts.get_mut(&nar) {
                     parts.under_way.remove(&number);
                 }
                 self.handed_over(nar, number);
                 match result {
                     Ok(answer) => {
-                        self.outcome.sent_bytes += sent_bytes;
-                        self.outcome.nar_bytes += nar_bytes;
+                        self.taken(volume);
                         self.part_answered(nar, number, &answer);
                     }
                     Err(error) if error.status() == Some(409) => self.conflict(nar, number, &error),
@@ -343,6 +340,11 @@ impl<'a> Uploads<'a> {
                 self.resolve_conflict(nar);
             }
         }
+    }
+
+    fn taken(&mut self, volume: Volume) {
+        self.outcome.sent_bytes += volume.sent;
+        self.outcome.nar_bytes += volume.nars;
     }
 
     fn handed_over(&mut self, nar: usize, number: u64) {
@@ -401,16 +403,17 @@ impl<'a> Uploads<'a> {
             return;
         }
         let reason = error.to_string();
+        let kind = match error {
+            Error::TooLargeForProxy { .. } => FailureKind::TooLarge,
+            _ if concerns_content => FailureKind::Refused,
+            _ => FailureKind::Unsent,
+        };
         for &nar in nars {
             let resumed = self.shared.nars[nar].parts_received > 0;
             if resumed && error.status() == Some(422) {
                 self.plan_again(nar, &reason);
-            } else if matches!(error, Error::TooLargeForProxy { .. }) {
-                self.fail(nar, FailureKind::TooLarge, &reason);
-            } else if concerns_content {
-                self.fail(nar, FailureKind::Refused, &reason);
             } else {
-                self.fail(nar, FailureKind::Unsent, &reason);
+                self.fail(nar, kind, &reason);
             }
         }
         if !concerns_content {

@@ -122,7 +122,6 @@ impl Workload {
     fn unless_unknown(&self, server: &Client, error: Error) -> Error {
         match error.status() {
             Some(404 | 405 | 501) => no_identity(
-                self.provider,
                 format!("{} does not accept workload identities", server.base_url()),
                 "It may be an older version: use a token (FH_TOKEN_FILE, `fh login`) until it is updated.",
             ),

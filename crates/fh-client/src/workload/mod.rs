@@ -21,12 +21,12 @@ mod exchange;
 mod files;
 mod google;
 mod identity;
+mod provider;
 mod remote;
 mod source;
 
 use std::sync::Arc;
 
-pub use crate::provider::Provider;
 pub use aws::{AwsCredentials, Signing, sign};
 pub use environment::{
     AwsEnvironment, Firmware, GitHubEnvironment, GoogleEnvironment, KUBERNETES_TOKEN_FILE,
@@ -34,6 +34,7 @@ pub use environment::{
 };
 pub use exchange::Exchanged;
 pub use identity::{Connections, IdentityToken, Origin};
+pub use provider::Provider;
 pub use source::{Manner, WorkloadSource};
 
 #[cfg(doc)]

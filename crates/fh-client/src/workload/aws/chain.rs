@@ -15,7 +15,6 @@ use super::profile::{self, Way};
 use super::web_identity::WebIdentity;
 use super::{metadata, process};
 use crate::error::{Error, Result};
-use crate::provider::Provider;
 use crate::workload::AwsEnvironment;
 use crate::workload::identity::{Connections, failed, no_identity};
 
@@ -50,14 +49,10 @@ pub(super) async fn find(environment: &AwsEnvironment, connections: &Connections
             let endpoint = endpoint(environment.sts_endpoint.as_deref(), region)?;
             identity.keys(&endpoint, connections).await?
         }
-        Some(Way::Process(line)) => process::keys(&line).await.map_err(|error| {
-            failed(
-                Provider::Aws,
-                "the program of the setting credential_process gives no credentials of AWS",
-                "It has to print them as JSON: `aws configure export-credentials --format process` does.",
-                error,
-            )
-        })?,
+        Some(Way::Process(line)) => process::keys(&line).await.map_err(failed(
+            "the program of the setting credential_process gives no credentials of AWS",
+            "It has to print them as JSON: `aws configure export-credentials --format process` does.",
+        ))?,
         Some(Way::Other(setting)) => exported(environment, setting).await?,
         None => from_surroundings(environment, connections).await?,
     };
@@ -71,17 +66,13 @@ pub(super) async fn find(environment: &AwsEnvironment, connections: &Connections
 async fn exported(environment: &AwsEnvironment, setting: &str) -> Result<AwsCredentials> {
     let name = environment.profile.as_deref().unwrap_or(profile::DEFAULT);
     let program = environment.program.as_deref().unwrap_or(Path::new("aws"));
-    process::exported(program, name).await.map_err(|error| {
-        failed(
-            Provider::Aws,
-            format!(
-                "the profile {name:?} has no keys but {setting}, for which AWS's command line gives none"
-            ),
-            "fh runs `aws configure export-credentials`: version 2 of `aws` has to be in the PATH, and signed on where \
-             the profile needs it (`aws sso login`).",
-            error,
-        )
-    })
+    process::exported(program, name).await.map_err(failed(
+        format!(
+            "the profile {name:?} has no keys but {setting}, for which AWS's command line gives none"
+        ),
+        "fh runs `aws configure export-credentials`: version 2 of `aws` has to be in the PATH, and signed on where \
+         the profile needs it (`aws sso login`).",
+    ))
 }
 
 /// The keys that the container or the machine has.
@@ -91,32 +82,25 @@ async fn from_surroundings(
 ) -> Result<AwsCredentials> {
     if let Some(url) = metadata::container_address(environment)? {
         let keys = metadata::container(url, environment, connections).await;
-        return keys.map_err(|error| {
-            failed(
-                Provider::Aws,
-                "the container has no credentials of AWS",
-                "Give the task, the pod or the function a role.",
-                error,
-            )
-        });
+        return keys.map_err(failed(
+            "the container has no credentials of AWS",
+            "Give the task, the pod or the function a role.",
+        ));
     }
     let looked = "there are no credentials of AWS: not in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor in \
                   the shared files, nor of a container";
     if environment.metadata_disabled {
         let reason = format!("{looked}, and AWS_EC2_METADATA_DISABLED is set");
-        return Err(no_identity(Provider::Aws, reason, NO_ROLE));
+        return Err(no_identity(reason, NO_ROLE));
     }
     let keys = metadata::instance(environment, connections).await;
-    keys.map_err(|error| {
-        let (reason, advice) = match error {
-            // Nothing is there: this is not EC2.
-            Error::Unreachable { .. } => (format!("{looked} or a machine"), NO_ROLE),
-            _ => (
-                "the metadata service of this machine gives no credentials of AWS".to_owned(),
-                "Attach an instance profile with a role to the machine.",
-            ),
-        };
-        failed(Provider::Aws, reason, advice, error)
+    keys.map_err(|error| match error {
+        // Nothing is there: this is not EC2.
+        Error::Unreachable { .. } => failed(format!("{looked} or a machine"), NO_ROLE)(error),
+        error => failed(
+            "the metadata service of this machine gives no credentials of AWS",
+            "Attach an instance profile with a role to the machine.",
+        )(error),
     })
 }
 
@@ -140,7 +124,6 @@ fn from_environment(environment: &AwsEnvironment) -> Result<Option<AwsCredential
 
 fn half(there: &str, missing: &str) -> crate::Error {
     no_identity(
-        Provider::Aws,
         format!("{there} is set and {missing} is not"),
         "Set both or none.",
     )

@@ -6,7 +6,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::error::Result;
-use crate::provider::Provider;
 use crate::workload::identity::no_identity;
 
 /// Keys that sign requests to AWS.
@@ -37,7 +36,6 @@ impl AwsCredentials {
         let session = session.map(str::trim).filter(|token| !token.is_empty());
         if !is_word(id) || !is_word(secret) || !session.is_none_or(is_word) {
             return Err(no_identity(
-                Provider::Aws,
                 format!("the credentials of AWS in {place} are malformed"),
                 "Each of them is one word of printable ASCII characters.",
             ));

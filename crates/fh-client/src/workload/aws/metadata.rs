@@ -12,7 +12,6 @@ use url::{Host, Url};
 use super::keys::{AwsCredentials, KeysJson};
 use crate::error::{Error, Result};
 use crate::http::Answer;
-use crate::provider::Provider;
 use crate::workload::identity::{Connections, no_identity};
 use crate::workload::remote::Remote;
 use crate::workload::{AwsEnvironment, files};
@@ -73,7 +72,6 @@ fn checked(given: &str) -> Result<String> {
             Ok(url.to_string())
         }
         _ => Err(no_identity(
-            Provider::Aws,
             "AWS_CONTAINER_CREDENTIALS_FULL_URI names an address that is not allowed for credentials",
             "It has to be https, or on this machine, or a link-local address of ECS or EKS.",
         )),

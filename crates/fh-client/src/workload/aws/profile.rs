@@ -12,7 +12,6 @@ use secrecy::zeroize::Zeroizing;
 use super::keys::AwsCredentials;
 use super::web_identity::WebIdentity;
 use crate::error::{Error, Result};
-use crate::provider::Provider;
 use crate::workload::identity::{failed, no_identity};
 use crate::workload::{AwsEnvironment, files};
 
@@ -55,11 +54,9 @@ pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
             Ok(None)
         }
         Some(Err(error)) => Err(failed(
-            Provider::Aws,
             "cannot look for credentials of AWS",
             "AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE name the files.",
-            error,
-        )),
+        )(error)),
     };
     let credentials = text(environment.credentials_file.as_deref())?;
     let config = text(environment.config_file.as_deref())?;
@@ -70,7 +67,6 @@ pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
     let (keys, config) = (of(&credentials, false), of(&config, true));
     if environment.profile.is_some() && keys.is_none() && config.is_none() {
         return Err(no_identity(
-            Provider::Aws,
             format!(
                 "AWS_PROFILE names the profile {name:?}, which is in neither of the shared files"
             ),
