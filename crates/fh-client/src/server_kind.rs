@@ -1,7 +1,5 @@
 //! What a server speaks, which decides how it is logged in to and pushed to.
 
-use std::fmt;
-
 use crate::words::words;
 
 /// What a server speaks.
@@ -28,9 +26,3 @@ words!(
     FlakeHub = "flakehub",
     Attic = "attic"
 );
-
-impl fmt::Display for ServerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}

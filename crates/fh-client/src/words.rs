@@ -8,9 +8,12 @@ pub struct UnknownWord {
     pub(crate) expected: &'static str,
 }
 
-/// Gives an enumeration its words, and reads them.
+/// Gives an enumeration its words, and reads them: `Variant = "word"`; where people are shown something else,
+/// `Variant = "word" shown "other"`.
 macro_rules! words {
-    ($type:ident, $expected:literal, $($variant:ident = $word:literal),+) => {
+    (@shown $word:literal) => { $word };
+    (@shown $word:literal $shown:literal) => { $shown };
+    ($type:ident, $expected:literal, $($variant:ident = $word:literal $(shown $shown:literal)?),+) => {
         impl $type {
             /// The word in files and on the command line.
             #[must_use]
@@ -18,6 +21,15 @@ macro_rules! words {
                 match self {
                     $(Self::$variant => $word,)+
                 }
+            }
+        }
+
+        /// What people are shown.
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(match self {
+                    $(Self::$variant => crate::words::words!(@shown $word $($shown)?),)+
+                })
             }
         }
 

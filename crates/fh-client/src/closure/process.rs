@@ -415,9 +415,20 @@ async fn to_its_end(
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     let reading = async {
-        let output = read_output(stdout, &mut said.output);
+        let output = async {
+            match stdout {
+                // One byte further than is allowed.
+                Some(stdout) => {
+                    stdout
+                        .take(MOST_OUTPUT + 1)
+                        .read_to_end(&mut said.output)
+                        .await
+                }
+                None => Ok(0),
+            }
+        };
         let stderr = read_end(stderr, messages, &mut said.stderr);
-        tokio::try_join!(output, stderr).map(|_| ())
+        tokio::try_join!(output, stderr).map(drop)
     };
     tokio::pin!(reading);
     tokio::select! {
@@ -434,17 +445,6 @@ async fn to_its_end(
             status
         }
     }
-}
-
-/// Reads to the end, or one byte further than is allowed.
-async fn read_output(
-    stream: Option<impl AsyncRead + Unpin>,
-    bytes: &mut Vec<u8>,
-) -> io::Result<()> {
-    if let Some(stream) = stream {
-        stream.take(MOST_OUTPUT + 1).read_to_end(bytes).await?;
-    }
-    Ok(())
 }
 
 /// Reads stderr to its end and keeps the last of it.

@@ -51,12 +51,6 @@ impl UploadBody {
         }))
     }
 
-    /// How many bytes all pieces have together.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.0.length
-    }
-
     /// Waits until the last byte was handed to the connection once, or the body is gone. The future
     /// holds nothing of the body.
     pub(crate) fn handed_over(&self) -> impl Future<Output = ()> + Send + 'static {

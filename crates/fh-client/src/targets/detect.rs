@@ -88,12 +88,8 @@ async fn answers_like_attic(anonymous: &Client, cache: &str) -> Result<bool> {
 ///
 /// [`Error::WrongTarget`].
 pub fn flake_or_cache(protocol: ServerKind, server: &ServerUrl, target: &PushTarget) -> Result<()> {
-    let fits = match (protocol, target) {
-        (ServerKind::Attic, PushTarget::Cache(_))
-        | (ServerKind::Fh | ServerKind::FlakeHub, PushTarget::Flake(_)) => true,
-        (ServerKind::Attic, PushTarget::Flake(_))
-        | (ServerKind::Fh | ServerKind::FlakeHub, PushTarget::Cache(_)) => false,
-    };
+    // Only attic has caches, and it has no flakes.
+    let fits = (protocol == ServerKind::Attic) == matches!(target, PushTarget::Cache(_));
     if fits {
         return Ok(());
     }

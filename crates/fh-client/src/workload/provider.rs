@@ -1,7 +1,5 @@
 //! The platforms that give identities to what runs on them, and the words for them.
 
-use std::fmt;
-
 use crate::words::words;
 
 /// Where a workload has its identity from.
@@ -56,36 +54,20 @@ impl Provider {
     ];
 }
 
+// What people are shown stands as in "the identity of this GitHub Actions job".
 words!(
     Provider,
     "github, gitlab, buildkite, circleci, semaphore, gcp, kubernetes, aws, token",
-    GitHub = "github",
-    GitLab = "gitlab",
-    Buildkite = "buildkite",
-    CircleCi = "circleci",
-    Semaphore = "semaphore",
-    GoogleCloud = "gcp",
-    Kubernetes = "kubernetes",
-    Aws = "aws",
-    Token = "token"
+    GitHub = "github" shown "GitHub Actions job",
+    GitLab = "gitlab" shown "GitLab CI job",
+    Buildkite = "buildkite" shown "Buildkite job",
+    CircleCi = "circleci" shown "CircleCI job",
+    Semaphore = "semaphore" shown "Semaphore job",
+    GoogleCloud = "gcp" shown "Google Cloud service account",
+    Kubernetes = "kubernetes" shown "Kubernetes pod",
+    Aws = "aws" shown "AWS role",
+    Token = "token" shown "workload"
 );
-
-impl fmt::Display for Provider {
-    /// What runs there, as in "the identity of this GitHub Actions job".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::GitHub => "GitHub Actions job",
-            Self::GitLab => "GitLab CI job",
-            Self::Buildkite => "Buildkite job",
-            Self::CircleCi => "CircleCI job",
-            Self::Semaphore => "Semaphore job",
-            Self::GoogleCloud => "Google Cloud service account",
-            Self::Kubernetes => "Kubernetes pod",
-            Self::Aws => "AWS role",
-            Self::Token => "workload",
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests {
