@@ -60,8 +60,8 @@ impl<T> Pool<T> {
         state.next_ticket += 1;
         state.waiting.push_back(ticket);
         let state = self.changed.wait_while(state, |state| {
-            let is_next = state.waiting.front() == Some(&ticket);
-            !state.cancelled && !(is_next && state.available >= count)
+            let has_turn = state.waiting.front() == Some(&ticket) && state.available >= count;
+            !(state.cancelled || has_turn)
         });
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         if state.cancelled {
