@@ -317,13 +317,7 @@ fn telling(
     observer: &Arc<dyn PushObserver>,
 ) -> impl Fn(&RetryEvent<'_>) + Send + Sync + use<> + 'static {
     let observer = Arc::clone(observer);
-    move |event| {
-        observer.event(&PushEvent::Retrying {
-            error: event.error,
-            wait: event.wait,
-            asked: event.asked,
-        });
-    }
+    move |event| observer.event(&PushEvent::Retrying(event))
 }
 
 async fn open_cache(

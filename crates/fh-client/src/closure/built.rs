@@ -84,11 +84,9 @@ impl NixTools {
         let texts = documents
             .iter()
             .map(|document| String::from_utf8_lossy(document));
-        texts
-            .flat_map(|text| {
-                let parsed = text.lines().map(|line| self.store_dir.parse_path(line));
-                parsed.flatten().collect::<Vec<_>>()
-            })
+        let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+        lines
+            .filter_map(|line| self.store_dir.parse_path(&line).ok())
             .filter(|path| !path.is_derivation())
             .collect()
     }

@@ -50,7 +50,7 @@ const EXCERPT_LIMIT: usize = 200;
 const UPLOAD_PATIENCE: u32 = 5;
 
 /// What a request carries.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Content {
     /// No body at all.
     Empty,
@@ -95,7 +95,7 @@ pub(crate) fn to_json(value: &impl Serialize) -> Result<Bytes> {
 }
 
 /// One request of the API.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Below the server's base address, with the leading slash.

@@ -227,24 +227,20 @@ impl Push<'_> {
         )?;
         // The threads hold the other senders: when they end, the channel closes.
         drop(sender);
-        let outcome = upload::Uploads::new(
+        let again = upload::Uploads::new(
             &self.client,
             self.flake,
             push,
             Arc::clone(&workers.shared),
             Arc::clone(&self.observer),
+            report,
         )
         .run(made, self.options.deadline)
         .await?;
-        if outcome.stopped.is_none() {
+        if report.stopped.is_none() {
             workers.join()?;
         }
-        report.uploaded += outcome.uploaded;
-        report.nar_bytes += outcome.nar_bytes;
-        report.sent_bytes += outcome.sent_bytes;
-        report.failed.extend(outcome.failed);
-        report.stopped = outcome.stopped;
-        Ok(outcome.again)
+        Ok(again)
     }
 
     /// Sends the build logs that are wanted. Where the time is over the uploads say so, or nothing else

@@ -1,11 +1,8 @@
 //! What a push tells while it runs.
 
-use std::time::Duration;
-
 use fh_api::CommitSummary;
 use fh_nix::StorePath;
 
-use crate::error::Error;
 use crate::retry::RetryEvent;
 
 /// Hears of a push's progress. Called from several threads, often; must be quick.
@@ -65,14 +62,7 @@ pub enum PushEvent<'a> {
         reason: &'a str,
     },
     /// A request failed and will be sent again.
-    Retrying {
-        /// Why the last attempt failed.
-        error: &'a Error,
-        /// How long the wait is.
-        wait: Duration,
-        /// What the server asked to wait, where it did; it may be more than is waited.
-        asked: Option<Duration>,
-    },
+    Retrying(&'a RetryEvent<'a>),
     /// The paths are in the slice.
     Committed(&'a CommitSummary),
 }
@@ -117,11 +107,5 @@ impl PlanTotals {
 
 /// Tells an observer of retries.
 pub(crate) fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sync + '_ {
-    |event| {
-        observer.event(&PushEvent::Retrying {
-            error: event.error,
-            wait: event.wait,
-            asked: event.asked,
-        });
-    }
+    |event| observer.event(&PushEvent::Retrying(event))
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::batch::ReadyBatch;
 use super::observer::{PushEvent, PushObserver, listener};
-use super::report::{FailedPath, FailureKind};
+use super::report::{FailedPath, FailureKind, PushReport};
 use super::shared::{Made, ReadyPart, Shared};
 use crate::client::Client;
 use crate::deadline::Deadline;
@@ -30,23 +30,6 @@ const MOST_REQUESTS: usize = 8;
 /// Requests that fail one after the other before the push is given up. Each has been tried again as
 /// often as is allowed, so a server that is gone is not asked for every path that is left.
 const MOST_FAILURES: usize = MOST_REQUESTS;
-
-/// What the uploads of one round came to.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    /// Paths whose NAR the server has now.
-    pub(super) uploaded: u64,
-    /// Uncompressed bytes of what was sent and taken.
-    pub(super) nar_bytes: u64,
-    /// Compressed bytes of what was sent and taken.
-    pub(super) sent_bytes: u64,
-    pub(super) failed: Vec<FailedPath>,
-    /// Paths whose NAR has to be planned again, with the reason: the server had parts of it from an
-    /// earlier push that were wrong and that it has now forgotten, or it lost the order of parts.
-    pub(super) again: Vec<FailedPath>,
-    /// Why not everything was tried.
-    pub(super) stopped: Option<Error>,
-}
 
 /// A request that has ended, or is on its way.
 enum Ended {
@@ -121,7 +104,11 @@ pub(super) struct Uploads<'a> {
     requests: usize,
     /// Requests that have failed since one succeeded.
     failures: usize,
-    outcome: Outcome,
+    /// What becomes of the push; also why not everything was tried.
+    report: &'a mut PushReport,
+    /// Paths whose NAR has to be planned again, with the reason: the server had parts of it from an
+    /// earlier push that were wrong and that it has now forgotten, or it lost the order of parts.
+    again: Vec<FailedPath>,
 }
 
 impl<'a> Uploads<'a> {
@@ -131,6 +118,7 @@ impl<'a> Uploads<'a> {
         push: Uuid,
         shared: Arc<Shared>,
         observer: Arc<dyn PushObserver>,
+        report: &'a mut PushReport,
     ) -> Self {
         Self {
             states: vec![NarState::Open; shared.nars.len()],
@@ -144,20 +132,22 @@ impl<'a> Uploads<'a> {
             running: FuturesUnordered::new(),
             requests: 0,
             failures: 0,
-            outcome: Outcome::default(),
+            report,
+            again: Vec::new(),
         }
     }
 
-    /// Sends until nothing more is made and everything was answered, or it makes no sense any more.
+    /// Sends until nothing more is made and everything was answered, or it makes no sense any more. Gives back the
+    /// paths that have to be planned again.
     pub(super) async fn run(
         mut self,
         mut made: UnboundedReceiver<Made>,
         deadline: Deadline,
-    ) -> Result<Outcome> {
+    ) -> Result<Vec<FailedPath>> {
         let out_of_time = deadline.passed();
         tokio::pin!(out_of_time);
         let mut more = true;
-        while self.outcome.stopped.is_none() {
+        while self.report.stopped.is_none() {
             self.start();
             // What is left in `running` then only waits for bodies of requests that were answered
             // before they were read: the connection holds them as long as it likes.
@@ -178,7 +168,7 @@ impl<'a> Uploads<'a> {
             let reason = "not everything that was to be sent was created";
             return Err(Error::Threads(std::io::Error::other(reason)));
         }
-        Ok(self.outcome)
+        Ok(self.again)
     }
 
     fn made(&mut self, made: Made) {
@@ -343,8 +333,8 @@ impl<'a> Uploads<'a> {
     }
 
     fn taken(&mut self, volume: Volume) {
-        self.outcome.sent_bytes += volume.sent;
-        self.outcome.nar_bytes += volume.nars;
+        self.report.sent_bytes += volume.sent;
+        self.report.nar_bytes += volume.nars;
     }
 
     fn handed_over(&mut self, nar: usize, number: u64) {
@@ -436,7 +426,7 @@ impl<'a> Uploads<'a> {
                 "the push ended before it was sent",
             );
         }
-        self.outcome.stopped = Some(error);
+        self.report.stopped = Some(error);
     }
 
     /// The server cannot go on with this part of a NAR. A part before it may have been refused, which
@@ -470,7 +460,7 @@ impl<'a> Uploads<'a> {
         if self.is_undecided(nar) {
             self.give_up(nar);
             let paths = self.shared.nars[nar].paths.iter();
-            self.outcome.again.extend(paths.map(|path| FailedPath {
+            self.again.extend(paths.map(|path| FailedPath {
                 path: path.clone(),
                 kind: FailureKind::Refused,
                 reason: reason.to_owned(),
@@ -494,7 +484,7 @@ impl<'a> Uploads<'a> {
         }
         let work = &self.shared.nars[nar];
         for path in &work.paths {
-            self.outcome.uploaded += 1;
+            self.report.uploaded += 1;
             self.observer.event(&PushEvent::PathFinished {
                 path,
                 nar_size: work.size,
@@ -521,7 +511,7 @@ impl<'a> Uploads<'a> {
         self.give_up(nar);
         for path in &self.shared.nars[nar].paths {
             let failed = FailedPath::told(&*self.observer, path, kind, reason);
-            self.outcome.failed.push(failed);
+            self.report.failed.push(failed);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! whole was found right, so what is corrupted here never becomes complete there; parts of a NAR
 //! get their memory in order, so the one that the server waits for always can be made.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -54,20 +55,25 @@ impl Stop {
 pub(super) struct Worker {
     shared: Arc<Shared>,
     made: UnboundedSender<Made>,
+    /// Made when it is first needed.
+    compressor: RefCell<Option<Compressor>>,
 }
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, made: UnboundedSender<Made>) -> Self {
-        Self { shared, made }
+        Self {
+            shared,
+            made,
+            compressor: RefCell::default(),
+        }
     }
 
     /// Works until there is nothing left.
     pub(super) fn run(self) {
-        let mut compressor = None;
         while let Some(task) = self.shared.schedule.next() {
             match task {
                 Task::Small(nar) => {
-                    if let Err(stop) = self.small(nar, &mut compressor) {
+                    if let Err(stop) = self.small(nar) {
                         self.fail(nar, stop);
                         self.shared
                             .packer
@@ -75,13 +81,13 @@ impl Worker {
                     }
                 }
                 Task::Begin(nar) => match self.begin(nar) {
-                    Ok(reading) => self.large(reading, &mut compressor),
+                    Ok(reading) => self.large(reading),
                     Err(stop) => {
                         self.shared.schedule.close();
                         self.fail(nar, stop);
                     }
                 },
-                Task::Continue(reading) => self.large(reading, &mut compressor),
+                Task::Continue(reading) => self.large(reading),
             }
         }
     }
@@ -99,16 +105,16 @@ impl Worker {
     }
 
     /// Reads, hashes, compresses and packs a NAR that travels in a batch.
-    fn small(&self, index: usize, compressor: &mut Option<Compressor>) -> Result<(), Stop> {
+    fn small(&self, index: usize) -> Result<(), Stop> {
         let nar = &self.shared.nars[index];
         let (frame, mut reservation) = if compress::fits_a_block(nar.size) {
-            self.small_in_blocks(index, compressor)?
+            self.small_in_blocks(index)?
         } else {
             let mut bench = self.bench()?;
             let mut reservation = self.reserve(blocks_for(nar.size) + batch::EXTRA_BLOCKS)?;
             self.read_whole(index, content_of(&mut bench, nar.size))?;
             (
-                self.compress(bench, nar.size, &mut reservation, compressor)?,
+                self.compress(bench, nar.size, &mut reservation)?,
                 reservation,
             )
         };
@@ -122,25 +128,19 @@ impl Worker {
         self.shared
             .packer
             .pack(packed, &mut reservation, send)
-            .map_err(|too_large| self.too_large(too_large.record))
+            .map_err(|record| self.too_large(record))
     }
 
     /// Most NARs are so small that a block is a bench.
-    fn small_in_blocks(
-        &self,
-        index: usize,
-        compressor: &mut Option<Compressor>,
-    ) -> Result<(Vec<Block>, Reservation), Stop> {
+    fn small_in_blocks(&self, index: usize) -> Result<(Vec<Block>, Reservation), Stop> {
         let mut reservation = self.reserve(2 + batch::EXTRA_BLOCKS)?;
         let (mut content, mut frame) = (take(&mut reservation)?, take(&mut reservation)?);
         let size = length(self.shared.nars[index].size);
         self.read_whole(index, &mut content.room()[..size])?;
         content.advance(size);
-        let compressor = self.compressor(compressor)?;
-        let compressed = compressor.frame(content.filled(), frame.room())?;
+        let compressed = self.frame(content.filled(), frame.room())?;
         frame.advance(compressed);
         reservation.put_back(content);
-        self.tell_compressed(size, compressed);
         Ok((vec![frame], reservation))
     }
 
@@ -160,7 +160,7 @@ impl Worker {
     }
 
     /// Reads and compresses one part of a large NAR.
-    fn large(&self, reading: Box<Reading>, compressor: &mut Option<Compressor>) {
+    fn large(&self, reading: Box<Reading>) {
         let index = reading.index;
         let read = match self.read_part(reading) {
             Ok(read) => read,
@@ -172,7 +172,7 @@ impl Worker {
         let number = read.number;
         let mut reservation = read.reservation;
         let made = self
-            .compress(read.bench, read.length, &mut reservation, compressor)
+            .compress(read.bench, read.length, &mut reservation)
             .and_then(|frame| self.part(index, number, frame));
         match made {
             Ok(part) => self.send(Made::Part(part)),
@@ -240,14 +240,19 @@ impl Worker {
         Ok(())
     }
 
-    fn compressor<'a>(
-        &self,
-        compressor: &'a mut Option<Compressor>,
-    ) -> Result<&'a mut Compressor, Stop> {
-        match compressor {
-            Some(compressor) => Ok(compressor),
-            None => Ok(compressor.insert(Compressor::new(self.shared.level)?)),
-        }
+    /// Makes one frame of the content, and tells of it.
+    fn frame(&self, content: &[u8], room: &mut [u8]) -> Result<usize, Stop> {
+        let mut compressor = self.compressor.borrow_mut();
+        let compressor = match &mut *compressor {
+            Some(compressor) => compressor,
+            none => none.insert(Compressor::new(self.shared.level)?),
+        };
+        let bytes = compressor.frame(content, room)?;
+        self.shared.observer.event(&PushEvent::Compressed {
+            nar_bytes: content.len() as u64,
+            bytes: bytes as u64,
+        });
+        Ok(bytes)
     }
 
     /// Compresses what was read to a bench, which is then free for another.
@@ -256,21 +261,10 @@ impl Worker {
         mut bench: Bench,
         size: u64,
         reservation: &mut Reservation,
-        compressor: &mut Option<Compressor>,
     ) -> Result<Vec<Block>, Stop> {
-        let size = length(size);
-        let compressor = self.compressor(compressor)?;
         let Tools { content, frame } = &mut bench.tools;
-        let compressed = compressor.frame(&content[..size], frame)?;
-        self.tell_compressed(size, compressed);
+        let compressed = self.frame(&content[..length(size)], frame)?;
         Ok(compress::into_blocks(&frame[..compressed], reservation)?)
-    }
-
-    fn tell_compressed(&self, nar_bytes: usize, bytes: usize) {
-        self.shared.observer.event(&PushEvent::Compressed {
-            nar_bytes: nar_bytes as u64,
-            bytes: bytes as u64,
-        });
     }
 
     fn part(&self, index: usize, number: u64, frame: Vec<Block>) -> Result<ReadyPart, Stop> {

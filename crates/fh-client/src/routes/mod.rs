@@ -40,7 +40,7 @@ mod users;
 
 pub use invitations::Follower;
 
-use fh_api::{API_PREFIX, Discovery, Whoami};
+use fh_api::{API_PREFIX, Discovery, FlakePattern, Whoami};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,10 +131,8 @@ impl Client {
     }
 
     /// What would be done twice if it were asked for twice.
-    async fn post_once<T: DeserializeOwned>(&self, path: &str, content: Content) -> Result<T> {
-        let mut request = below_prefix(Method::POST, path, content);
-        request.repeat = Repeat::IfUnsent;
-        self.transport.send(&request).await?.json()
+    async fn post_once<T: DeserializeOwned>(&self, path: &str, what: &impl Serialize) -> Result<T> {
+        self.create(path, what, false).await.map(|made| made.value)
     }
 
     async fn put<T: DeserializeOwned>(&self, path: &str, wanted: &impl Serialize) -> Result<T> {
@@ -168,4 +166,15 @@ impl Client {
 
 fn below_prefix(method: Method, path: &str, content: Content) -> Request {
     Request::new(method, format!("{API_PREFIX}{path}"), content)
+}
+
+/// The address of a flake, or of an organisation for all of its flakes.
+fn pattern_path(on: &FlakePattern, what: &str) -> Result<String> {
+    match on {
+        FlakePattern::Flake(flake) => Ok(format!("/flakes/{flake}")),
+        FlakePattern::Organization(org) => Ok(format!("/orgs/{org}")),
+        FlakePattern::All => Err(Error::InvalidRequest {
+            reason: format!("{what} are on a flake or on the flakes of one organisation"),
+        }),
+    }
 }

@@ -8,7 +8,6 @@ use crate::audit::AuditFilter;
 use crate::client::Client;
 use crate::credentials::Reading;
 use crate::error::Result;
-use crate::http::Content;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
 impl Client {
@@ -30,21 +29,6 @@ impl Client {
         };
         self.get(&format!("/substituters{query}")).await
     }
-
-    /// Lets the server's standby key sign from now on; for server administrators. Twice would be one rotation too many.
-    pub async fn rotate_keys(&self, wanted: &RotateKeys) -> Result<KeyList> {
-        self.post_once("/keys/rotate", Content::json(wanted)?).await
-    }
-
-    /// Lets an organisation's own standby key sign from now on; for its owners.
-    pub async fn rotate_organization_keys(
-        &self,
-        org: &Name,
-        wanted: &RotateKeys,
-    ) -> Result<KeyList> {
-        let path = format!("/orgs/{org}/keys/rotate");
-        self.post_once(&path, Content::json(wanted)?).await
-    }
 }
 
 routes! {
@@ -52,4 +36,8 @@ routes! {
     get keys() -> KeyList: "/keys";
     /// The keys that sign what an organisation serves.
     get organization_keys(org: &Name) -> KeyList: "/orgs/{org}/keys";
+    /// Lets the server's standby key sign from now on; for server administrators. Twice would be one rotation too many.
+    post_once rotate_keys(wanted: &RotateKeys) -> KeyList: "/keys/rotate", wanted;
+    /// Lets an organisation's own standby key sign from now on; for its owners.
+    post_once rotate_organization_keys(org: &Name, wanted: &RotateKeys) -> KeyList: "/orgs/{org}/keys/rotate", wanted;
 }

@@ -13,6 +13,7 @@ use super::below_prefix;
 use crate::client::Client;
 use crate::error::Result;
 use crate::http::Content;
+use crate::retry::Repeat;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
 impl Client {
@@ -22,23 +23,12 @@ impl Client {
             .await
     }
 
-    /// Mints a token: the only time that it is shown.
-    pub async fn create_token(&self, new: &CreateToken) -> Result<MintedToken> {
-        self.create("/tokens", new, false)
-            .await
-            .map(|made| made.value)
-    }
-
-    /// Mints a token like that one, which ends. Of what came of that one a server of before says nothing.
-    pub async fn rotate_token(&self, id: Uuid, rotate: &RotateToken) -> Result<RotatedToken> {
-        self.create(&format!("/tokens/{id}/rotate"), rotate, false)
-            .await
-            .map(|made| made.value)
-    }
-
     /// Renews the token that asks: a new one like it, which lasts longer. The one that asks stays valid.
     pub async fn renew_token(&self) -> Result<MintedToken> {
-        self.post_once("/tokens/renew", Content::Empty).await
+        let mut request = below_prefix(Method::POST, "/tokens/renew", Content::Empty);
+        // Twice would make two.
+        request.repeat = Repeat::IfUnsent;
+        self.transport.send(&request).await?.json()
     }
 
     /// Revokes a token and all that it asked for within its account, with `made_for_others` also what it
@@ -65,6 +55,10 @@ impl Client {
 }
 
 routes! {
+    /// Mints a token: the only time that it is shown.
+    post_once create_token(new: &CreateToken) -> MintedToken: "/tokens", new;
+    /// Mints a token like that one, which ends. Of what came of that one a server of before says nothing.
+    post_once rotate_token(id: Uuid, rotate: &RotateToken) -> RotatedToken: "/tokens/{id}/rotate", rotate;
     /// The tokens of an account: for server administrators, and of a service account for who
     /// administers its organisation.
     get tokens_of(user: &Name) -> TokenList: "/tokens?user={user}";

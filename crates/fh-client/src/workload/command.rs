@@ -24,7 +24,9 @@ pub(super) async fn buildkite(
     audience: &str,
 ) -> Result<IdentityToken> {
     let arguments = ["oidc", "request-token", "--audience", audience];
-    let printed = printed(&environment.buildkite_agent, &arguments).await;
+    let agent = environment.buildkite_agent.as_deref();
+    let agent = agent.unwrap_or(Path::new("buildkite-agent"));
+    let printed = printed(agent, &arguments).await;
     printed.map_err(failed(
         "this Buildkite job has no identity token",
         "fh runs `buildkite-agent oidc request-token`: it has to be in the PATH of the job, \
@@ -40,7 +42,9 @@ pub(super) async fn circleci(
 ) -> Result<IdentityToken> {
     let claims = serde_json::json!({ "aud": audience }).to_string();
     let arguments = ["run", "oidc", "get", "--claims", &claims];
-    let error = match printed(&environment.circleci_program, &arguments).await {
+    let program = environment.circleci_program.as_deref();
+    let program = program.unwrap_or(Path::new("circleci"));
+    let error = match printed(program, &arguments).await {
         Ok(identity) => return Ok(identity),
         Err(error) => error,
     };

@@ -7,10 +7,10 @@ use fh_conf::regular;
 use secrecy::SecretString;
 
 /// Where the kubelet puts the token for fh, where nothing else is said.
-pub const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/fh/token";
+const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/fh/token";
 
 /// The surroundings of a workload. Empty ones are of a machine like any other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WorkloadEnvironment {
     /// A variable that holds a JWT: its name, and what is in it.
     pub token_variable: Option<(String, Option<SecretString>)>,
@@ -24,12 +24,12 @@ pub struct WorkloadEnvironment {
     pub gitlab: bool,
     /// This is a job of Buildkite.
     pub buildkite: bool,
-    /// The program of Buildkite's agent.
-    pub buildkite_agent: PathBuf,
+    /// The program of Buildkite's agent, where it is not the `buildkite-agent` of the PATH.
+    pub buildkite_agent: Option<PathBuf>,
     /// This is a job of CircleCI.
     pub circleci: bool,
-    /// CircleCI's program in its jobs.
-    pub circleci_program: PathBuf,
+    /// CircleCI's program in its jobs, where it is not the `circleci` of the PATH.
+    pub circleci_program: Option<PathBuf>,
     /// `CIRCLE_OIDC_TOKEN_V2`: a JWT whose audience is the organisation.
     pub circleci_token: Option<SecretString>,
     /// This is a job of Semaphore.
@@ -38,8 +38,8 @@ pub struct WorkloadEnvironment {
     pub semaphore_token: Option<SecretString>,
     /// This runs in a cluster of Kubernetes.
     pub kubernetes: bool,
-    /// Where a pod's token is, where nobody names a file.
-    pub kubernetes_token_file: PathBuf,
+    /// Where a pod's token is, where it is not at the usual place and nobody names a file.
+    pub kubernetes_token_file: Option<PathBuf>,
     /// What Google Cloud says to what runs there.
     pub google: GoogleEnvironment,
     /// What says where keys of AWS are.
@@ -48,27 +48,11 @@ pub struct WorkloadEnvironment {
     pub firmware: Firmware,
 }
 
-impl Default for WorkloadEnvironment {
-    fn default() -> Self {
-        Self {
-            token_variable: None,
-            token_file: None,
-            id_token: None,
-            github: GitHubEnvironment::default(),
-            gitlab: false,
-            buildkite: false,
-            buildkite_agent: PathBuf::from("buildkite-agent"),
-            circleci: false,
-            circleci_program: PathBuf::from("circleci"),
-            circleci_token: None,
-            semaphore: false,
-            semaphore_token: None,
-            kubernetes: false,
-            kubernetes_token_file: PathBuf::from(KUBERNETES_TOKEN_FILE),
-            google: GoogleEnvironment::default(),
-            aws: AwsEnvironment::default(),
-            firmware: Firmware::default(),
-        }
+impl WorkloadEnvironment {
+    /// Where a pod's token is.
+    pub(super) fn kubernetes_token_file(&self) -> &Path {
+        let named = self.kubernetes_token_file.as_deref();
+        named.unwrap_or(Path::new(KUBERNETES_TOKEN_FILE))
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn kubernetes(
     audience: &str,
 ) -> Result<IdentityToken> {
     let file = environment.token_file.as_deref();
-    let file = file.unwrap_or(&environment.kubernetes_token_file);
+    let file = file.unwrap_or_else(|| environment.kubernetes_token_file());
     let directory = file.parent().unwrap_or(file).display();
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let advice = format!(

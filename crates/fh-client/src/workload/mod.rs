@@ -29,8 +29,7 @@ use std::sync::Arc;
 
 pub use aws::{AwsCredentials, Signing, sign};
 pub use environment::{
-    AwsEnvironment, Firmware, GitHubEnvironment, GoogleEnvironment, KUBERNETES_TOKEN_FILE,
-    WorkloadEnvironment,
+    AwsEnvironment, Firmware, GitHubEnvironment, GoogleEnvironment, WorkloadEnvironment,
 };
 pub use exchange::Exchanged;
 pub use identity::{Connections, IdentityToken, Origin};
@@ -132,7 +131,7 @@ fn runs_on(provider: Provider, environment: &WorkloadEnvironment) -> bool {
         Provider::Semaphore => environment.semaphore,
         Provider::Kubernetes => {
             (environment.kubernetes && environment.token_file.is_some())
-                || environment.kubernetes_token_file.exists()
+                || environment.kubernetes_token_file().exists()
         }
         // Keys alone are on many a desk, and nobody there expects to be logged in by them.
         Provider::Aws => {

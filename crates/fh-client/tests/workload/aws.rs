@@ -267,7 +267,7 @@ async fn a_file_that_is_none_is_named_and_not_waited_for() {
                 Provider::Kubernetes,
                 WorkloadEnvironment {
                     kubernetes: true,
-                    kubernetes_token_file: file.clone(),
+                    kubernetes_token_file: Some(file.clone()),
                     ..WorkloadEnvironment::default()
                 },
             ),

@@ -13,7 +13,6 @@
 //! however slow the line; what does not match what Nix recorded never becomes complete; the token
 //! leaves for no other origin than the one it was given for, whatever `api_endpoint` says.
 
-mod call;
 mod nar;
 mod order;
 mod upload;
@@ -34,11 +33,10 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::foreign;
 use crate::http::{Content, Request};
-use crate::push::{PlanTotals, PlannedPath, PushEvent, PushObserver, PushReport};
+use crate::push::{PlanTotals, PlannedPath, PushEvent, PushObserver, PushReport, listener};
 use crate::retry::DEFAULT_RETRIES;
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
-use call::call;
 use wire::{MissingPathsAnswer, MissingPathsQuestion};
 
 /// Uploads at a time where nothing else is said: each is a request of its own, and a round trip.
@@ -114,7 +112,8 @@ impl AtticCache {
         observer: &dyn PushObserver,
     ) -> Result<Self> {
         let path = format!("/_api/v1/cache-config/{name}");
-        let config = match call(client, Request::get(path), observer).await {
+        let (request, listen) = (Request::get(path), listener(observer));
+        let config = match client.transport.send_telling(&request, &listen).await {
             Ok(answer) => answer.json()?,
             // A token that may push and not pull: the server then knows the cache and does not tell.
             Err(error) if error.status() == Some(403) => foreign::AtticCache::default(),
@@ -243,6 +242,7 @@ impl AtticCache {
         observer: &dyn PushObserver,
     ) -> Result<BTreeSet<String>> {
         let mut missing = BTreeSet::new();
+        let listen = listener(observer);
         for some in wanted.chunks(MOST_HASHES) {
             let question = MissingPathsQuestion {
                 cache: self.name.as_str(),
@@ -250,7 +250,8 @@ impl AtticCache {
             };
             let path = "/_api/v1/get-missing-paths";
             let request = Request::new(Method::POST, path, Content::json(&question)?);
-            let answer: MissingPathsAnswer = call(client, request, observer).await?.json()?;
+            let answer = client.transport.send_telling(&request, &listen).await?;
+            let answer: MissingPathsAnswer = answer.json()?;
             missing.extend(answer.missing_paths);
         }
         Ok(missing)

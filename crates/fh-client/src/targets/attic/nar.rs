@@ -121,15 +121,6 @@ impl NarUpload {
     }
 }
 
-impl std::fmt::Debug for NarUpload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NarUpload")
-            .field("files", &self.files)
-            .field("size", &self.size)
-            .finish_non_exhaustive()
-    }
-}
-
 impl StreamSource for NarUpload {
     fn headers(&self) -> HeaderMap {
         let (name, value) = match &self.header {

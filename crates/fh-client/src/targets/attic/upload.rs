@@ -7,7 +7,6 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::Method;
 
-use super::call::call;
 use super::nar::NarUpload;
 use super::order::Order;
 use super::{CacheName, wire};
@@ -16,7 +15,9 @@ use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::http::{Content, Request, StreamSource};
-use crate::push::{FailedPath, FailureKind, PushEvent, PushObserver, PushReport, Unusable};
+use crate::push::{
+    FailedPath, FailureKind, PushEvent, PushObserver, PushReport, Unusable, listener,
+};
 
 /// After so many failures of the server or the line, with no success between them, the rest is not
 /// tried: each has been tried again and again already.
@@ -150,7 +151,8 @@ impl Uploads<'_> {
         let source: Arc<dyn StreamSource> = upload.clone();
         let content = Content::Stream(source);
         let request = Request::new(Method::PUT, "/_api/v1/upload-path", content);
-        let answer = call(self.client, request, &**self.observer).await;
+        let listen = listener(&**self.observer);
+        let answer = self.client.transport.send_telling(&request, &listen).await;
         if let Some(broken) = upload.broken() {
             return Outcome::Failed(broken);
         }

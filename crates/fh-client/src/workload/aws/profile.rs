@@ -47,9 +47,9 @@ const OTHER_WAYS: [&str; 4] = ["role_arn", "sso_session", "sso_start_url", "logi
 /// Reads the profile that is named, else the default one.
 pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
     let name = environment.profile.as_deref().unwrap_or(DEFAULT);
-    let text = |path: Option<&Path>| match path.map(files::read) {
+    let settings = |path: Option<&Path>, in_config| match path.map(files::read) {
         None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text)),
+        Some(Ok(text)) => Ok(section(&text, name, in_config)),
         Some(Err(Error::File { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
             Ok(None)
         }
@@ -58,13 +58,8 @@ pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
             "AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE name the files.",
         )(error)),
     };
-    let credentials = text(environment.credentials_file.as_deref())?;
-    let config = text(environment.config_file.as_deref())?;
-    let of = |text: &Option<Zeroizing<String>>, in_config| {
-        text.as_ref()
-            .and_then(|text| section(text, name, in_config))
-    };
-    let (keys, config) = (of(&credentials, false), of(&config, true));
+    let keys = settings(environment.credentials_file.as_deref(), false)?;
+    let config = settings(environment.config_file.as_deref(), true)?;
     if environment.profile.is_some() && keys.is_none() && config.is_none() {
         return Err(no_identity(
             format!(
