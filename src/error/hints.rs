@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fh_api::ErrorCode;
-use fh_client::targets::Protocol;
+use fh_client::ServerKind;
 use fh_client::{Error as ClientError, UnreachableCause};
 use fh_conf::nix_conf::VARIABLE;
 
@@ -60,7 +60,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
         }
         ClientError::WrongTarget { protocol, .. } => {
             return Some(match protocol {
-                Protocol::Attic => "Name the cache: `fh push CACHE`".to_owned(),
+                ServerKind::Attic => "Name the cache: `fh push CACHE`".to_owned(),
                 _ => "Name the flake: `fh push ORG/PROJECT`".to_owned(),
             });
         }

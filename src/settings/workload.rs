@@ -115,6 +115,7 @@ fn aws(environment: &Environment) -> Result<AwsEnvironment, CommandError> {
         web_identity_token_file: environment.path(&variables::AWS_WEB_IDENTITY_TOKEN_FILE),
         role_arn: text(&variables::AWS_ROLE_ARN)?,
         role_session_name: text(&variables::AWS_ROLE_SESSION_NAME)?,
+        program: None,
     })
 }
 

@@ -27,6 +27,7 @@
 //! once its predecessors have come, so a client may have several under way, sent in order.
 //! Resuming is planning again: the new plan says which parts the server has already.
 
+use fh_nix::{PathInfo, Realisation};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -121,6 +122,36 @@ pub struct PushPath {
     /// Not to be pushed: told only because another path refers to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub context: bool,
+}
+
+impl From<&PathInfo> for PushPath {
+    /// To be pushed, and named without a store directory.
+    fn from(info: &PathInfo) -> Self {
+        Self {
+            path: info.path.to_string(),
+            nar_hash: info.nar_hash.to_string(),
+            nar_size: info.nar_size,
+            references: texts(&info.references),
+            deriver: info.deriver.as_ref().map(ToString::to_string),
+            signatures: texts(&info.signatures),
+            ca: info.ca.as_ref().map(ToString::to_string),
+            context: false,
+        }
+    }
+}
+
+impl From<&Realisation> for PushRealisation {
+    fn from(realisation: &Realisation) -> Self {
+        Self {
+            id: realisation.id.to_string(),
+            out_path: realisation.out_path.to_string(),
+            signatures: texts(&realisation.signatures),
+        }
+    }
+}
+
+fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+    values.into_iter().map(|value| value.to_string()).collect()
 }
 
 /// What the server knows of each path, and what is to be sent.

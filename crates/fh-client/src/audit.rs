@@ -11,21 +11,21 @@ use uuid::Uuid;
 /// Which events of the audit log are asked for. Each field that is there narrows further.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// Of this organisation.
+    /// Only events of this organisation.
     pub org: Option<Name>,
-    /// On this flake.
+    /// Only events on this flake.
     pub flake: Option<FlakeName>,
-    /// By this user.
+    /// Only what this account did, also with its tokens.
     pub user: Option<Name>,
-    /// With this token.
+    /// Only what was done with this token.
     pub token: Option<Uuid>,
     /// Whose action begins so.
     pub action: Option<String>,
     /// Whether it was refused.
     pub denied: Option<bool>,
-    /// Not before.
+    /// Only events at this time or after it.
     pub since: Option<OffsetDateTime>,
-    /// Before.
+    /// Only events before this time.
     pub until: Option<OffsetDateTime>,
     /// The ones that follow this number; without it the newest.
     pub after: Option<u64>,

@@ -33,7 +33,7 @@ const SHORTEST_REST: Duration = Duration::from_secs(1);
 /// A token from a [`TokenSource`].
 #[derive(Debug, Clone)]
 pub struct IssuedToken {
-    /// The token.
+    /// What is sent as `Authorization: Bearer`.
     pub token: SecretString,
     /// For how long it is good from now on; none where that is not known. Zero for what is so cheap
     /// to get that it is asked for each time.
@@ -92,7 +92,7 @@ pub trait TokenSource: fmt::Debug + Send + Sync {
 /// What goes into the header of a request.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Authorization {
-    /// Nothing.
+    /// Requests carry no such header.
     #[default]
     None,
     /// Always the same; marked sensitive, so that Debug does not show it.

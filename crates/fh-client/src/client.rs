@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::authorization::{Authorization, TokenSource};
 use crate::error::{Error, Result};
 use crate::http::{Listener, Transport};
-use crate::retry::{DEFAULT_RETRIES, RetryListener, RetryPolicy};
+use crate::retry::{RetryListener, RetryPolicy};
 use crate::server_url::ServerUrl;
 use crate::tls;
 
@@ -33,7 +33,7 @@ impl Client {
         Ok(ClientBuilder::new(base_url.parse()?))
     }
 
-    /// The server's address.
+    /// The address below which this client asks.
     #[must_use]
     pub fn base_url(&self) -> &ServerUrl {
         &self.transport.base
@@ -52,9 +52,7 @@ impl Client {
         client.transport.retry.retries = retries;
         client
     }
-}
 
-impl Client {
     /// The same client, as nobody.
     #[must_use]
     pub fn without_token(&self) -> Self {
@@ -107,8 +105,7 @@ pub struct ClientBuilder {
     system_certificates: bool,
     connect_timeout: Duration,
     read_timeout: Duration,
-    retries: u32,
-    first_wait: Option<Duration>,
+    retry: RetryPolicy,
     listener: Option<Listener>,
     user_agent: String,
     proxies: bool,
@@ -128,8 +125,7 @@ impl ClientBuilder {
             system_certificates: true,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             read_timeout: DEFAULT_READ_TIMEOUT,
-            retries: DEFAULT_RETRIES,
-            first_wait: None,
+            retry: RetryPolicy::default(),
             listener: None,
             user_agent: concat!("fh-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: true,
@@ -195,10 +191,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Attempts after the first. [`DEFAULT_RETRIES`] where nothing is said.
+    /// Attempts after the first. [`crate::DEFAULT_RETRIES`] where nothing is said.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
+        self.retry.retries = retries;
         self
     }
 
@@ -206,7 +202,7 @@ impl ClientBuilder {
     /// said; up to as much again is added by chance.
     #[must_use]
     pub fn first_retry_wait(mut self, wait: Duration) -> Self {
-        self.first_wait = Some(wait);
+        self.retry.first_wait = wait;
         self
     }
 
@@ -275,10 +271,6 @@ impl ClientBuilder {
         let http = http
             .build()
             .map_err(|error| Error::HttpSetup(error.into()))?;
-        let mut retry = RetryPolicy::new(self.retries);
-        if let Some(wait) = self.first_wait {
-            retry.first_wait = wait;
-        }
         Ok(Client {
             transport: Transport {
                 http,
@@ -286,7 +278,7 @@ impl ClientBuilder {
                 authorization,
                 headers: self.headers,
                 read_timeout: self.read_timeout,
-                retry,
+                retry: self.retry,
                 listener: self.listener,
             },
         })

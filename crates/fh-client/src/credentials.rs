@@ -24,11 +24,12 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 pub(crate) use entry::FLAKEHUB_API;
-pub use entry::{Reading, ServerEntry, ServerKind, TokenStore};
+pub use entry::{Reading, ServerEntry, TokenStore};
 pub use files::StoreLock;
 pub use list::ServerList;
 
 use crate::error::{Error, Result};
+use crate::server_kind::ServerKind;
 use crate::server_url::ServerUrl;
 use crate::token::checked_token;
 
@@ -206,27 +207,6 @@ impl CredentialStore {
         };
         checked_token(&token)?;
         Ok(Some(token))
-    }
-
-    /// Forgets a server and deletes the file of its token. The default, if it was this one, becomes
-    /// the server that is left, if only one is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownServer`], [`Error::File`], [`Error::InvalidConfig`].
-    pub fn remove(&self, server: &ServerUrl) -> Result<()> {
-        if self.load()?.entry(server).is_none() {
-            return Err(unknown(server));
-        }
-        let _lock = self.lock()?;
-        let mut servers = self.load()?;
-        let Some(entry) = servers.entry(server).cloned() else {
-            return Err(unknown(server));
-        };
-        // The token first: it is what must not stay behind.
-        files::remove(&self.token_file(&entry.name, entry.kind))?;
-        servers.remove(&entry.name);
-        self.save(&servers)
     }
 
     fn save(&self, servers: &ServerList) -> Result<()> {

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 use fh_api::{ErrorBody, ErrorCode};
 
-use crate::protocol::Protocol;
-use crate::provider::Provider;
+use crate::server_kind::ServerKind;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -55,25 +54,25 @@ pub enum Error {
     /// No answer came: the request did not get there, or the connection broke.
     #[error("cannot reach {url}: {cause}")]
     Unreachable {
-        /// What was asked.
+        /// The address that the request went to.
         url: String,
-        /// Why, in words.
+        /// What was found out about the reason.
         cause: UnreachableCause,
     },
 
     /// The server wants the request at another address. Tokens are never sent after a redirect.
     #[error("{url} redirects to {location}")]
     Redirected {
-        /// What was asked.
+        /// The address that the request went to.
         url: String,
-        /// Where it points.
+        /// The address of its `Location`, shortened.
         location: String,
     },
 
     /// Something answers at this address, but it is no fh server.
     #[error("{url} is not an fh server: {reason}")]
     NotAnFhServer {
-        /// The server's address.
+        /// The address that was tried.
         url: String,
         /// How it was found out.
         reason: String,
@@ -82,32 +81,32 @@ pub enum Error {
     /// Something answers at this address, and it speaks none of the protocols that are known.
     #[error("{url} answers neither as an fh server nor as an attic server")]
     UnknownProtocol {
-        /// The server's address.
+        /// The address that was tried.
         url: String,
     },
 
     /// A flake was named where the server has caches, or the other way round.
     #[error("{target} cannot be on {server}, which {}", protocol_clause(*protocol))]
     WrongTarget {
-        /// The server's address.
+        /// The server that was named.
         server: String,
-        /// What it speaks.
-        protocol: Protocol,
-        /// What was named.
+        /// What this server speaks, and so what it holds.
+        protocol: ServerKind,
+        /// The flake or cache that was named.
         target: String,
     },
 
     /// FlakeHub has no such project, or does not show it.
     #[error("FlakeHub has no flake {flake}, or your token may not see it")]
     NoSuchProject {
-        /// The flake.
+        /// The flake, `org/project`, that was asked for.
         flake: String,
     },
 
     /// A cache for another store directory.
     #[error("the cache holds paths of {theirs}, but these are of {ours}")]
     OtherStoreDir {
-        /// The cache's.
+        /// The store directory that the cache names.
         theirs: String,
         /// That of the paths to push.
         ours: String,
@@ -116,30 +115,28 @@ pub enum Error {
     /// The server does not accept the credentials, or wants some (401).
     #[error("{url} does not accept the credentials: {message}")]
     Unauthorized {
-        /// What was asked.
+        /// The address that the request went to.
         url: String,
-        /// The server's sentence.
+        /// The sentence in which the server says why.
         message: String,
     },
 
     /// The server does not exchange an identity for a token.
     #[error("{url} refuses the exchange: {message}")]
     ExchangeRefused {
-        /// What was asked.
+        /// The address that the request went to.
         url: String,
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
         /// The code of RFC 6749, such as `invalid_grant`.
         code: String,
-        /// The server's sentence.
+        /// The sentence in which the server says why.
         message: String,
     },
 
     /// A workload's identity could not be found where it runs.
     #[error("{reason}")]
     NoIdentity {
-        /// Where it runs.
-        provider: Provider,
         /// What was looked for, and what there was.
         reason: String,
         /// What to set or to do; may have lines to copy.
@@ -152,20 +149,20 @@ pub enum Error {
     /// The server refused or failed, and said why.
     #[error("{}", body.message)]
     Api {
-        /// What was asked.
+        /// The address that the request went to.
         url: String,
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
         /// The server's own words.
         body: Box<ErrorBody>,
     },
 
     /// An error status whose body is not the fh API's, such as a proxy's page.
-    #[error("{url} answered with status {status}{}", excerpt_clause(excerpt))]
+    #[error("{url} answered with status {status}{}", clause(": ", excerpt))]
     Status {
-        /// What was asked.
+        /// The address that the request went to.
         url: String,
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
         /// The beginning of the body as plain text; may be empty.
         excerpt: String,
@@ -174,10 +171,10 @@ pub enum Error {
     /// Something before the server takes no request of this size: a 413 that is not the fh API's.
     #[error(
         "something in front of the server refuses a request of this size: {url} answered with status 413{}",
-        excerpt_clause(excerpt)
+        clause(": ", excerpt)
     )]
     TooLargeForProxy {
-        /// What was asked.
+        /// The address that the request went to.
         url: String,
         /// The beginning of the body as plain text; may be empty.
         excerpt: String,
@@ -186,7 +183,7 @@ pub enum Error {
     /// A successful answer that does not hold what the API says it holds.
     #[error("{url} gave an invalid answer: {reason}")]
     InvalidAnswer {
-        /// What was asked.
+        /// The address that the request went to.
         url: String,
         /// What is wrong with it.
         reason: String,
@@ -195,7 +192,7 @@ pub enum Error {
     /// A request that cannot be written down.
     #[error("the request cannot be written: {reason}")]
     InvalidRequest {
-        /// Why.
+        /// What about it cannot be written.
         reason: String,
     },
 
@@ -204,7 +201,7 @@ pub enum Error {
     File {
         /// What was tried, such as `read`.
         action: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -214,18 +211,18 @@ pub enum Error {
     /// The configuration file is not the TOML that it should be.
     #[error("{}: {reason}", path.display())]
     InvalidConfig {
-        /// The file.
+        /// The file that lists the servers.
         path: PathBuf,
-        /// Where and why.
+        /// Where in the file, and what is wrong there.
         reason: String,
     },
 
     /// A token file that others than its owner can read, and that cannot be tightened.
     #[error("the token file {} can be read by others (mode {mode:03o})", path.display())]
     InsecureTokenFile {
-        /// The file.
+        /// The file in which the token is.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits that it has.
         mode: u32,
     },
 
@@ -239,37 +236,26 @@ pub enum Error {
     /// A program could not be started.
     #[error("cannot run {}", program.display())]
     CannotRun {
-        /// The program.
+        /// The program, by name or path.
         program: PathBuf,
         /// What the system said.
         #[source]
         source: io::Error,
     },
 
-    /// Another program ran and failed.
-    #[error("`{command}` failed ({status}){}", output_clause(stderr))]
+    /// Another program, nix among them, ran and failed.
+    #[error("`{command}` failed ({status}){}", clause(":\n", stderr))]
     ProgramFailed {
-        /// The command line.
-        command: String,
-        /// How it ended.
-        status: String,
-        /// The end of what it wrote to stderr.
-        stderr: String,
-    },
-
-    /// nix ran and failed.
-    #[error("`{command}` failed ({status}){}", output_clause(stderr))]
-    NixFailed {
         /// The command line, shortened.
         command: String,
-        /// How it ended.
+        /// The exit status or signal with which it ended.
         status: String,
         /// The end of what it wrote to stderr.
         stderr: String,
     },
 
     /// nix did not end in time.
-    #[error("`{command}` did not end within {} s{}", limit.as_secs_f64(), output_clause(stderr))]
+    #[error("`{command}` did not end within {} s{}", limit.as_secs_f64(), clause(":\n", stderr))]
     NixHangs {
         /// The command line, shortened.
         command: String,
@@ -284,7 +270,7 @@ pub enum Error {
     NixOutput {
         /// The command line, shortened.
         command: String,
-        /// What is wrong.
+        /// What about the output is not as expected.
         reason: String,
     },
 
@@ -295,7 +281,7 @@ pub enum Error {
     /// Paths that are not valid in the local store.
     #[error("{}", invalid_paths_sentence(paths))]
     InvalidPaths {
-        /// Full store paths.
+        /// The paths in full, with the store directory.
         paths: Vec<String>,
     },
 
@@ -311,23 +297,23 @@ pub enum Error {
     /// A file that is not below the store.
     #[error("{} is not a link into the store {store_dir}", path.display())]
     NotInStore {
-        /// What was given.
+        /// The path that was given.
         path: PathBuf,
-        /// The store directory.
+        /// The store directory in which it had to be.
         store_dir: String,
     },
 
     /// An argument that is neither a path that exists nor a flake installable.
     #[error("{argument:?} is neither a path that exists nor a flake installable")]
     NoSuchPath {
-        /// What was given.
+        /// The argument that was given, shortened.
         argument: String,
     },
 
     /// An argument that nix could take for an option.
     #[error("{argument:?} is neither a store path nor an installable: it begins with a dash")]
     OptionLike {
-        /// What was given.
+        /// The argument that was given, shortened.
         argument: String,
     },
 
@@ -356,9 +342,9 @@ pub enum Error {
     /// The compression level is out of range.
     #[error("the compression level {given} is out of range: it is 1 to {max}")]
     CompressionLevel {
-        /// What was given.
+        /// The level that was asked for.
         given: i32,
-        /// The highest.
+        /// The highest level that there is.
         max: i32,
     },
 }
@@ -409,11 +395,11 @@ impl Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnreachableCause {
-    /// Nothing listens there.
+    /// Nothing listens at this address and port.
     Refused,
     /// The host name could not be resolved.
     Dns {
-        /// The host.
+        /// The host name in question.
         host: String,
     },
     /// The server's TLS certificate is not trusted.
@@ -437,7 +423,7 @@ pub enum UnreachableCause {
     TimedOut,
     /// The connection was closed or reset before the answer was complete.
     Closed,
-    /// Anything else.
+    /// None of those above.
     Other {
         /// What the system said.
         reason: String,
@@ -466,43 +452,31 @@ impl fmt::Display for UnreachableCause {
 /// At most this many paths are named in one sentence.
 const NAMED_PATHS: usize = 5;
 
-fn list(paths: impl ExactSizeIterator<Item = String>) -> String {
-    let count = paths.len();
-    let mut text = paths.take(NAMED_PATHS).collect::<Vec<_>>().join(", ");
-    if count > NAMED_PATHS {
-        text.push_str(&format!(" and {} more", count - NAMED_PATHS));
-    }
-    text
-}
-
 fn invalid_paths_sentence(paths: &[String]) -> String {
     let verb = if paths.len() == 1 { "is" } else { "are" };
+    let named = &paths[..paths.len().min(NAMED_PATHS)];
+    let more = match paths.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     format!(
-        "{} {verb} not valid in the local store",
-        list(paths.iter().cloned())
+        "{}{more} {verb} not valid in the local store",
+        named.join(", ")
     )
 }
 
-fn protocol_clause(protocol: Protocol) -> &'static str {
+fn protocol_clause(protocol: ServerKind) -> &'static str {
     match protocol {
-        Protocol::Fh => "is an fh server and holds flakes, ORG/PROJECT",
-        Protocol::Attic => "is an attic server and holds caches, whose names have no slash",
-        Protocol::FlakeHub => "is FlakeHub and holds flakes, ORG/PROJECT",
+        ServerKind::Fh => "is an fh server and holds flakes, ORG/PROJECT",
+        ServerKind::Attic => "is an attic server and holds caches, whose names have no slash",
+        ServerKind::FlakeHub => "is FlakeHub and holds flakes, ORG/PROJECT",
     }
 }
 
-fn excerpt_clause(excerpt: &str) -> String {
-    if excerpt.is_empty() {
-        String::new()
-    } else {
-        format!(": {excerpt}")
-    }
-}
-
-fn output_clause(stderr: &str) -> String {
-    if stderr.is_empty() {
-        String::new()
-    } else {
-        format!(":\n{stderr}")
+/// What is said after a message, if there is anything.
+fn clause(separator: &str, text: &str) -> String {
+    match text {
+        "" => String::new(),
+        text => format!("{separator}{text}"),
     }
 }

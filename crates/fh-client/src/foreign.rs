@@ -5,36 +5,32 @@
 //! describes a cache at `GET /_api/v1/cache-config/CACHE`. What they send is read leniently: both may
 //! say more, and attic may say less.
 
-use bytes::Bytes;
-use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::http::{Content, Request};
-use crate::retry::Repeat;
+use crate::http::Request;
 use crate::server_url::ServerUrl;
-use crate::text::safe_line;
 
-/// FlakeHub's three addresses.
+/// The three addresses at which FlakeHub is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlakeHub {
     /// The API, by which it is known here.
     pub api: ServerUrl,
-    /// The substituter.
+    /// The substituter, to which pushes go too.
     pub cache: ServerUrl,
     /// Where people look, and flakes are fetched from.
     pub web: ServerUrl,
 }
 
 impl FlakeHub {
-    /// The API's address.
+    /// The public API, by which FlakeHub is known.
     pub const API: &str = crate::credentials::FLAKEHUB_API;
-    /// The substituter's.
+    /// The address of the public substituter.
     pub const CACHE: &str = "https://cache.flakehub.com";
-    /// The web site's.
+    /// The public web site.
     pub const WEB: &str = "https://flakehub.com";
 
     /// The public keys of FlakeHub's cache: the same for everyone.
@@ -64,7 +60,7 @@ impl FlakeHub {
 }
 
 impl Default for FlakeHub {
-    /// The public one.
+    /// The one that everybody uses.
     #[expect(
         clippy::expect_used,
         reason = "the addresses are constants, and a test parses them"
@@ -101,6 +97,19 @@ pub struct AtticCache {
     pub is_public: Option<bool>,
     /// The store directory of what it serves.
     pub store_dir: Option<String>,
+    /// Where the server wants to be talked to.
+    pub api_endpoint: Option<String>,
+    /// Names of keys; what they signed need not be sent.
+    pub upstream_cache_key_names: Option<Vec<String>>,
+}
+
+impl AtticCache {
+    /// Whether anything in it is attic's, so that it is no other server's JSON.
+    pub(crate) fn is_of_attic(&self) -> bool {
+        self.substituter_endpoint.is_some()
+            || self.api_endpoint.is_some()
+            || self.public_key.is_some()
+    }
 }
 
 #[expect(
@@ -115,7 +124,7 @@ impl Client {
             Err(
                 refused @ (Error::Unauthorized { .. } | Error::Api { .. } | Error::Status { .. }),
             ) if refused.status().is_some_and(|status| status < 500) => {
-                match self.answer("/token/status").await {
+                match self.transport.send(&Request::get("/token/status")).await {
                     Ok(_) => Ok(None),
                     // The first refusal says more.
                     Err(error) if error.status().is_some_and(|status| status < 500) => Err(refused),
@@ -133,22 +142,7 @@ impl Client {
     }
 
     async fn foreign<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let (url, body) = self.answer(path).await?;
-        serde_json::from_slice(&body).map_err(|error| Error::InvalidAnswer {
-            url,
-            reason: safe_line(&error.to_string(), 300),
-        })
-    }
-
-    async fn answer(&self, path: &str) -> Result<(String, Bytes)> {
-        let request = Request {
-            method: Method::GET,
-            path: path.to_owned(),
-            content: Content::Empty,
-            repeat: Repeat::Safe,
-        };
-        let answer = self.transport.send(&request).await?;
-        Ok((answer.url, answer.body))
+        self.transport.send(&Request::get(path)).await?.json()
     }
 }
 
@@ -173,5 +167,15 @@ mod tests {
             ..FlakeHub::default()
         };
         assert!(other.is_at(&"http://127.0.0.1:1/".parse().unwrap()));
+    }
+
+    #[test]
+    fn other_json_is_none_of_attic() {
+        let read = |text: &str| serde_json::from_str::<AtticCache>(text).unwrap();
+        assert!(!read("{}").is_of_attic());
+        assert!(!read(r#"{"status": "ok"}"#).is_of_attic());
+        assert!(
+            read(r#"{"api_endpoint": "http://a/", "retention_period": "Global"}"#).is_of_attic()
+        );
     }
 }

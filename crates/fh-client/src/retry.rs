@@ -84,7 +84,7 @@ impl Failure {
         }
     }
 
-    /// No answer came.
+    /// A request to which no answer came.
     #[must_use]
     pub fn unreachable(url: &str, cause: UnreachableCause, sent: Sent) -> Self {
         // A certificate does not become trusted by asking again, and a name seldom appears; but a
@@ -168,7 +168,7 @@ pub struct RetryEvent<'a> {
     pub asked: Option<Duration>,
 }
 
-/// Hears of retries.
+/// What hears of each retry, before its wait.
 pub type RetryListener<'a> = dyn Fn(&RetryEvent<'_>) + Send + Sync + 'a;
 
 /// How often to try again.

@@ -7,28 +7,12 @@ use fh_api::text::is_unprintable;
 
 /// One line of at most `limit` characters: control characters and runs of blanks become one blank.
 pub(crate) fn safe_line(text: &str, limit: usize) -> String {
-    let mut line = String::new();
-    let mut count = 0;
-    for word in text.split(|c: char| c.is_whitespace() || is_unprintable(c)) {
-        if word.is_empty() {
-            continue;
-        }
-        if count >= limit {
-            line.push('…');
-            return line;
-        }
-        if count > 0 {
-            line.push(' ');
-            count += 1;
-        }
-        for c in word.chars() {
-            if count >= limit {
-                line.push('…');
-                return line;
-            }
-            line.push(c);
-            count += 1;
-        }
+    let words = text.split(|c: char| c.is_whitespace() || is_unprintable(c));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let mut line = words.join(" ");
+    if let Some((end, _)) = line.char_indices().nth(limit) {
+        line.truncate(end);
+        line.push('…');
     }
     line
 }

@@ -1,5 +1,7 @@
 //! What a text has to be to be sent as a token.
 
+use std::borrow::Cow;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, Result};
@@ -53,29 +55,17 @@ fn prefix_of(token: &str) -> Option<&'static str> {
 /// The token without what is around it, if it can be one at all.
 pub(crate) fn checked_token(token: &SecretString) -> Result<&str> {
     let token = bare_token(token.expose_secret());
-    if let Some(reason) = prefix_of(token) {
-        return Err(Error::InvalidToken {
-            reason: reason.into(),
-        });
-    }
-    if token.is_empty() {
-        return Err(Error::InvalidToken {
-            reason: "it is empty".into(),
-        });
-    }
-    if token.len() > LONGEST_TOKEN {
-        return Err(Error::InvalidToken {
-            reason: format!(
-                "it has {} bytes, and at most {LONGEST_TOKEN} are accepted",
-                token.len()
-            )
-            .into(),
-        });
-    }
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::InvalidToken {
-            reason: "it must be one word of printable ASCII characters".into(),
-        });
-    }
-    Ok(token)
+    let reason: Cow<'static, str> = if let Some(reason) = prefix_of(token) {
+        reason.into()
+    } else if token.is_empty() {
+        "it is empty".into()
+    } else if token.len() > LONGEST_TOKEN {
+        let length = token.len();
+        format!("it has {length} bytes, and at most {LONGEST_TOKEN} are accepted").into()
+    } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        "it must be one word of printable ASCII characters".into()
+    } else {
+        return Ok(token);
+    };
+    Err(Error::InvalidToken { reason })
 }

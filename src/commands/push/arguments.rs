@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 use fh_api::duration::{self, InvalidDuration};
 use fh_client::push::DEFAULT_COMPRESSION_LEVEL;
-use fh_client::targets::{Protocol, PushTarget};
-use fh_client::{DEFAULT_RETRIES, Deadline};
+use fh_client::targets::PushTarget;
+use fh_client::{DEFAULT_RETRIES, Deadline, ServerKind};
 use fh_nix::PublicKey;
 
 use crate::arguments::{at_least_one, words};
@@ -146,8 +146,8 @@ pub(crate) struct PushArguments {
 
     /// The server's protocol: `fh`, `attic` or `flakehub` (which needs no --server) [default: known from `fh
     /// login` or the address, else detected without the token]
-    #[arg(long, value_name = "PROTOCOL", value_parser = words::<Protocol>(Protocol::WORDS))]
-    pub(super) protocol: Option<Protocol>,
+    #[arg(long, value_name = "PROTOCOL", value_parser = words::<ServerKind>(ServerKind::WORDS))]
+    pub(super) protocol: Option<ServerKind>,
 
     /// The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]
     #[arg(long, value_name = "STORE")]

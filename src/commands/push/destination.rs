@@ -11,7 +11,7 @@ use fh_client::push::PushObserver;
 use fh_client::retry::RetryEvent;
 use fh_client::targets::attic::{AtticCache, AtticOptions, LeaveOut};
 use fh_client::targets::flakehub;
-use fh_client::targets::{CacheName, Known, Protocol, PushTarget, detect, flake_or_cache};
+use fh_client::targets::{CacheName, Known, PushTarget, detect, flake_or_cache};
 use fh_client::{
     Client, Closure, Error as ClientError, FlakeHub, LogDirectory, NixTools, PushEvent,
     PushOptions, PushReport, ServerKind, ServerUrl,
@@ -114,12 +114,12 @@ impl Destination {
         let selected = match context.selected()? {
             // FlakeHub needs no address: it is known.
             Some(selected)
-                if arguments.protocol != Some(Protocol::FlakeHub)
+                if arguments.protocol != Some(ServerKind::FlakeHub)
                     || context.settings.server.is_some() =>
             {
                 selected
             }
-            _ if arguments.protocol == Some(Protocol::FlakeHub) => {
+            _ if arguments.protocol == Some(ServerKind::FlakeHub) => {
                 Selected::FlakeHub(flakehub.clone())
             }
             _ => return Err(no_server()),
@@ -130,10 +130,10 @@ impl Destination {
         let may_be_fh = matches!(target, PushTarget::Flake(_))
             && arguments
                 .protocol
-                .is_none_or(|protocol| protocol == Protocol::Fh);
+                .is_none_or(|protocol| protocol == ServerKind::Fh);
         let known = Known {
             server: &server,
-            remembered: selected.kind().map(protocol_of),
+            remembered: selected.kind(),
             fh_token: found.as_ref().is_some_and(|found| {
                 found
                     .token
@@ -149,7 +149,7 @@ impl Destination {
         }
         let kind = match protocol {
             _ if !may_be_fh => Some(ServerKind::Attic),
-            Some(Protocol::FlakeHub) => Some(ServerKind::FlakeHub),
+            Some(ServerKind::FlakeHub) => Some(ServerKind::FlakeHub),
             _ => selected.kind(),
         };
         let Some(speaker) = context.speaker(found, kind, true)? else {
@@ -172,7 +172,7 @@ impl Destination {
                 .build()?)
         };
         let destination = match (protocol, target.clone()) {
-            (Some(Protocol::FlakeHub), PushTarget::Flake(flake)) => {
+            (Some(ServerKind::FlakeHub), PushTarget::Flake(flake)) => {
                 if !flakehub.is_at(&server) {
                     return Err(CommandError::usage(format!("{server} is not FlakeHub"))
                         .hint("`--api-addr` and `--cache-addr` set the addresses of another FlakeHub."));
@@ -316,13 +316,7 @@ fn telling(
     observer: &Arc<dyn PushObserver>,
 ) -> impl Fn(&RetryEvent<'_>) + Send + Sync + use<> + 'static {
     let observer = Arc::clone(observer);
-    move |event| {
-        observer.event(&PushEvent::Retrying {
-            error: event.error,
-            wait: event.wait,
-            asked: event.asked,
-        });
-    }
+    move |event| observer.event(&PushEvent::Retrying(event))
 }
 
 async fn open_cache(
@@ -369,13 +363,13 @@ pub(super) fn attic_error(error: ClientError) -> CommandError {
 fn token(
     server: &ServerUrl,
     flakehub: &FlakeHub,
-    protocol: Option<Protocol>,
+    protocol: Option<ServerKind>,
     context: &Context,
 ) -> Result<Option<FoundToken>, CommandError> {
     if let Some(found) = context.token(server)? {
         return Ok(Some(found));
     }
-    if flakehub.is_at(server) && protocol.is_none_or(|protocol| protocol == Protocol::FlakeHub) {
+    if flakehub.is_at(server) && protocol.is_none_or(|protocol| protocol == ServerKind::FlakeHub) {
         for address in flakehub.addresses() {
             if let Some(found) = context.token(&address)? {
                 return Ok(Some(found));
@@ -385,24 +379,15 @@ fn token(
     Ok(None)
 }
 
-/// What a server of a kind speaks.
-fn protocol_of(kind: ServerKind) -> Protocol {
-    match kind {
-        ServerKind::Fh => Protocol::Fh,
-        ServerKind::FlakeHub => Protocol::FlakeHub,
-        ServerKind::Attic => Protocol::Attic,
-    }
-}
-
 fn not_logged_in(
     server: &ServerUrl,
-    protocol: Option<Protocol>,
+    protocol: Option<ServerKind>,
     context: &Context,
 ) -> CommandError {
     let error = CommandError::failed(format!("you are not logged in to {server}"));
     let error = context.with_server_meant(error, server.as_str());
     match protocol {
-        Some(Protocol::Attic) => error.hint(format!(
+        Some(ServerKind::Attic) => error.hint(format!(
             "Log in: `fh login --server {server}/CACHE`, or let FH_TOKEN_FILE name a file with the token."
         )),
         _ => error.hint(format!("Log in: `fh login --server {server}`")),

@@ -287,10 +287,7 @@ impl PushObserver for Progress {
             PushEvent::Read { .. } | PushEvent::Compressed { .. } => {
                 state.worked = Some(Instant::now());
             }
-            PushEvent::Retrying { error, wait, asked } => {
-                let (wait, asked) = (*wait, *asked);
-                self.retrying(&mut state, &RetryEvent { error, wait, asked });
-            }
+            PushEvent::Retrying(event) => self.retrying(&mut state, event),
             // Failed paths are named in the end, and the rest is told by what is sent.
             _ => {}
         }

@@ -18,7 +18,7 @@ pub struct Outputs {
     pub unknown: BTreeMap<StorePath, String>,
 }
 
-/// Paths, told apart.
+/// Paths of which Nix was asked how they came into the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuiltPaths {
     /// Built, on this machine or for it by another one.
@@ -35,7 +35,7 @@ impl NixTools {
     ///
     /// # Errors
     ///
-    /// [`Error::CannotRun`], [`Error::NixFailed`], [`Error::NixHangs`], [`Error::NixOutput`].
+    /// [`Error::CannotRun`], [`Error::ProgramFailed`], [`Error::NixHangs`], [`Error::NixOutput`].
     pub async fn built(&self, paths: &BTreeSet<StorePath>) -> Result<BuiltPaths> {
         let mut asked = paths.clone();
         loop {
@@ -84,11 +84,9 @@ impl NixTools {
         let texts = documents
             .iter()
             .map(|document| String::from_utf8_lossy(document));
-        texts
-            .flat_map(|text| {
-                let parsed = text.lines().map(|line| self.store_dir.parse_path(line));
-                parsed.flatten().collect::<Vec<_>>()
-            })
+        let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+        lines
+            .filter_map(|line| self.store_dir.parse_path(&line).ok())
             .filter(|path| !path.is_derivation())
             .collect()
     }

@@ -64,7 +64,7 @@ impl NixTools {
     /// # Errors
     ///
     /// [`Error::NothingGiven`], [`Error::NoSuchPath`], [`Error::NotInStore`], [`Error::OptionLike`],
-    /// [`Error::CannotRun`], [`Error::NixFailed`], [`Error::NixHangs`],
+    /// [`Error::CannotRun`], [`Error::ProgramFailed`], [`Error::NixHangs`],
     /// [`Error::NixOutput`], [`Error::PathInfos`],
     /// [`Error::InvalidPaths`], [`Error::NoStoreFiles`].
     pub async fn closure(&self, arguments: &[OsString], whole: bool) -> Result<Closure> {
@@ -100,13 +100,17 @@ impl NixTools {
     ///
     /// Those of [`Self::closure`] about arguments.
     pub fn has_to_build(&self, arguments: &[OsString]) -> Result<bool> {
+        let meant = self.classify(arguments)?;
+        let mut meant = meant.iter();
+        Ok(meant.any(|argument| matches!(argument, Argument::Installable(_))))
+    }
+
+    fn classify(&self, arguments: &[OsString]) -> Result<Vec<Argument>> {
         let roots = self.real_store_dirs();
-        let mut builds = false;
-        for argument in arguments {
-            let meant = classify(argument, &self.store_dir, &roots)?;
-            builds |= matches!(meant, Argument::Installable(_));
-        }
-        Ok(builds)
+        let arguments = arguments.iter();
+        arguments
+            .map(|argument| classify(argument, &self.store_dir, &roots))
+            .collect()
     }
 
     /// The store paths that the arguments mean, as for [`Self::closure`]; installables are built.
@@ -117,9 +121,8 @@ impl NixTools {
     pub async fn resolve(&self, arguments: &[OsString]) -> Result<BTreeSet<StorePath>> {
         let mut named = BTreeSet::new();
         let mut installables = Vec::new();
-        let roots = self.real_store_dirs();
-        for argument in arguments {
-            match classify(argument, &self.store_dir, &roots)? {
+        for argument in self.classify(arguments)? {
+            match argument {
                 Argument::Path(path) => {
                     named.insert(path);
                 }

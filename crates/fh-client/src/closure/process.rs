@@ -1,7 +1,7 @@
-//! Running nix.
+//! Running nix: the command lines that its versions understand, and what becomes of what they print.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -36,6 +36,9 @@ const LINGERING: Duration = Duration::from_secs(1);
 /// shape.
 const PRINTS_OUT_PATHS: (u32, u32) = (2, 9);
 
+/// Lets Nix ask no other store about what is not here.
+const NOT_ELSEWHERE: [&str; 3] = ["--option", "substituters", ""];
+
 /// How much of a command line is shown.
 const SHOWN_COMMAND: usize = 160;
 
@@ -53,7 +56,7 @@ impl Nix<'_> {
             .version()
             .await
             .is_some_and(|version| version < PRINTS_OUT_PATHS);
-        let mut arguments = self.arguments("build");
+        let mut arguments = self.arguments(&["build"]);
         let format = if is_older {
             "--json"
         } else {
@@ -84,8 +87,7 @@ impl Nix<'_> {
     async fn version(&self) -> Option<(u32, u32)> {
         let mut arguments = self.0.extra_args.clone();
         arguments.push("--version".into());
-        let patience = Some(self.0.patience);
-        let output = self.run(&arguments, &BuildMessages::Kept, patience).await;
+        let output = self.run_in_time(&arguments).await;
         version(&String::from_utf8_lossy(&output.ok()?))
     }
 
@@ -95,27 +97,49 @@ impl Nix<'_> {
         // another path, that would mean the derivation that it was built by.
         let (derivations, others): (Vec<_>, Vec<_>) =
             paths.iter().partition(|path| path.is_derivation());
-        let mut documents = Vec::new();
-        let mut format: Option<&str> = None;
-        for (paths, derivation) in [(others, false), (derivations, true)] {
-            for chunk in self.chunks(&paths) {
-                let flags: &[&str] = if derivation {
-                    &["-r", "--derivation"]
-                } else {
-                    &["-r"]
-                };
-                documents.push(self.path_info(&chunk, flags, &mut format).await?);
-            }
-        }
+        let mut format = None;
+        let mut documents = self.told_of(&others, &["-r"], &mut format).await?;
+        let flags = ["-r", "--derivation"];
+        documents.extend(self.told_of(&derivations, &flags, &mut format).await?);
         Ok(documents)
     }
 
     /// What `nix path-info` tells of these paths alone, in one or several documents.
     pub(super) async fn path_infos_alone(&self, paths: &[&StorePath]) -> Result<Vec<Output>> {
+        self.told_of(paths, &[], &mut None).await
+    }
+
+    /// Every shape of JSON is understood, so no format is asked for until a nix insists on it; `format` then
+    /// remembers that.
+    async fn told_of(
+        &self,
+        paths: &[&StorePath],
+        flags: &[&str],
+        format: &mut Option<&str>,
+    ) -> Result<Vec<Output>> {
         let mut documents = Vec::new();
-        let mut format = None;
         for chunk in self.chunks(paths) {
-            documents.push(self.path_info(&chunk, &[], &mut format).await?);
+            documents.push(loop {
+                let mut all = vec!["--json"];
+                all.extend_from_slice(flags);
+                all.extend(NOT_ELSEWHERE);
+                all.extend(format.iter().flat_map(|format| ["--json-format", *format]));
+                match self.ask(&["path-info"], &all, &chunk).await {
+                    Err(Error::ProgramFailed { stderr, .. })
+                        if format.is_none() && stderr.contains("--json-format") =>
+                    {
+                        *format = Some("1");
+                    }
+                    Err(Error::ProgramFailed { stderr, .. })
+                        if !named_invalid(&stderr).is_empty() =>
+                    {
+                        return Err(Error::InvalidPaths {
+                            paths: named_invalid(&stderr),
+                        });
+                    }
+                    result => break result?,
+                }
+            });
         }
         Ok(documents)
     }
@@ -131,15 +155,10 @@ impl Nix<'_> {
         let mut documents = Vec::new();
         for chunk in self.chunks(derivations) {
             let mut arguments: Vec<OsString> = self.0.extra_args.clone();
-            if let Some(store) = &self.0.store {
-                arguments.extend([OsStr::new("--store"), OsStr::new(store)].map(OsStr::to_owned));
-            }
+            arguments.extend(self.store());
             arguments.extend(["--query", "--outputs"].map(OsString::from));
             arguments.extend(chunk);
-            let patience = Some(self.0.patience);
-            let nix = Nix(&tools);
-            let asked = nix.run(&arguments, &BuildMessages::Kept, patience);
-            documents.push(asked.await?);
+            documents.push(Nix(&tools).run_in_time(&arguments).await?);
         }
         Ok(documents)
     }
@@ -153,11 +172,8 @@ impl Nix<'_> {
         };
         let name = self.0.store_dir.display(derivation);
         for installable in [format!("{name}^*"), name] {
-            let mut arguments = self.arguments("path-info");
-            arguments.extend(["--option", "substituters", ""].map(OsString::from));
-            arguments.push(installable.into());
-            let patience = Some(self.0.patience);
-            let asked = self.run(&arguments, &BuildMessages::Kept, patience);
+            let about = [installable.into()];
+            let asked = self.ask(&["path-info"], &NOT_ELSEWHERE, &about);
             if let Ok(document) = asked.await {
                 return Ok(vec![document]);
             }
@@ -181,7 +197,7 @@ impl Nix<'_> {
                     documents.push(document);
                     rest = after;
                 }
-                Err(Error::NixFailed { stderr, .. }) if form.next(&stderr).is_some() => {
+                Err(Error::ProgramFailed { stderr, .. }) if form.next(&stderr).is_some() => {
                     *form = form.next(&stderr).unwrap_or(*form);
                 }
                 Err(error) => return Err(error),
@@ -195,71 +211,33 @@ impl Nix<'_> {
         outputs: &[(StorePath, String)],
         form: Form,
     ) -> Result<Output> {
-        let mut arguments = self.arguments_of(form.command());
-        arguments.extend(
-            ["--extra-experimental-features", "ca-derivations", "--json"].map(OsString::from),
-        );
-        // Nix is not to ask others about what it would build.
-        arguments.extend(["--option", "substituters", ""].map(OsString::from));
-        let named = |(derivation, output): &(StorePath, String)| {
-            (self.0.store_dir.display(derivation), output.clone())
-        };
-        if form == Form::Expression {
+        let mut flags = vec!["--extra-experimental-features", "ca-derivations", "--json"];
+        flags.extend(NOT_ELSEWHERE);
+        let named = outputs
+            .iter()
+            .map(|(derivation, output)| (self.0.store_dir.display(derivation), output));
+        let installables: Vec<OsString> = if form == Form::Expression {
+            flags.extend(["--impure", "--expr"]);
             // What makes a derivation of a set for Nix. No character of a store path or an output's name is escaped in a
             // string of the language.
             let mut expression = "{ ".to_owned();
-            for (number, (derivation, output)) in outputs.iter().map(named).enumerate() {
+            for (number, (derivation, output)) in named.enumerate() {
                 expression.push_str(&format!(
                     "o{number} = {{ type = \"derivation\"; name = \"x\"; system = \"x\"; outPath = \"/x\"; \
                      drvPath = \"{derivation}\"; outputName = \"{output}\"; }}; "
                 ));
             }
             expression.push('}');
-            arguments.extend(["--impure", "--expr"].map(OsString::from));
-            arguments.push(expression.into());
-            arguments.extend((0..outputs.len()).map(|number| format!("o{number}").into()));
+            let attributes = (0..outputs.len()).map(|number| format!("o{number}").into());
+            std::iter::once(expression.into())
+                .chain(attributes)
+                .collect()
         } else {
-            let installables = outputs.iter().map(named);
-            arguments.extend(
-                installables.map(|(derivation, output)| format!("{derivation}^{output}").into()),
-            );
-        }
-        let patience = Some(self.0.patience);
-        self.run(&arguments, &BuildMessages::Kept, patience).await
-    }
-
-    /// One run of `nix path-info`. Every shape of JSON is understood, so no format is asked for
-    /// until a nix insists on it; `format` then remembers that.
-    async fn path_info(
-        &self,
-        chunk: &[OsString],
-        flags: &[&str],
-        format: &mut Option<&str>,
-    ) -> Result<Output> {
-        loop {
-            let mut arguments = self.arguments("path-info");
-            arguments.push("--json".into());
-            arguments.extend(flags.iter().map(OsString::from));
-            arguments.extend(["--option", "substituters", ""].map(OsString::from));
-            if let Some(format) = format {
-                arguments.extend(["--json-format", format].map(OsString::from));
-            }
-            arguments.extend_from_slice(chunk);
-            let patience = Some(self.0.patience);
-            match self.run(&arguments, &BuildMessages::Kept, patience).await {
-                Err(Error::NixFailed { stderr, .. })
-                    if format.is_none() && stderr.contains("--json-format") =>
-                {
-                    *format = Some("1");
-                }
-                Err(Error::NixFailed { stderr, .. }) if !named_invalid(&stderr).is_empty() => {
-                    return Err(Error::InvalidPaths {
-                        paths: named_invalid(&stderr),
-                    });
-                }
-                result => return result,
-            }
-        }
+            named
+                .map(|(derivation, output)| format!("{derivation}^{output}").into())
+                .collect()
+        };
+        self.ask(form.command(), &flags, &installables).await
     }
 
     fn chunks(&self, paths: &[&StorePath]) -> Vec<Vec<OsString>> {
@@ -284,20 +262,33 @@ impl Nix<'_> {
     }
 
     /// The beginning of a command line.
-    fn arguments(&self, command: &str) -> Vec<OsString> {
-        self.arguments_of(&[command])
-    }
-
-    /// The beginning of the command line of a command below others.
-    fn arguments_of(&self, command: &[&str]) -> Vec<OsString> {
+    fn arguments(&self, command: &[&str]) -> Vec<OsString> {
         let mut arguments = self.0.extra_args.clone();
         arguments
             .extend(["--extra-experimental-features", "nix-command flakes"].map(OsString::from));
         arguments.extend(command.iter().map(OsString::from));
-        if let Some(store) = &self.0.store {
-            arguments.extend([OsStr::new("--store"), OsStr::new(store)].map(OsStr::to_owned));
-        }
+        arguments.extend(self.store());
         arguments
+    }
+
+    /// Which store is meant, where it is not the default one.
+    fn store(&self) -> impl Iterator<Item = OsString> {
+        let store = self.0.store.iter();
+        store.flat_map(|store| ["--store".into(), store.into()])
+    }
+
+    /// Asks a command about something.
+    async fn ask(&self, command: &[&str], flags: &[&str], about: &[OsString]) -> Result<Output> {
+        let mut arguments = self.arguments(command);
+        arguments.extend(flags.iter().map(OsString::from));
+        arguments.extend_from_slice(about);
+        self.run_in_time(&arguments).await
+    }
+
+    /// Runs a nix that only tells something.
+    async fn run_in_time(&self, arguments: &[OsString]) -> Result<Output> {
+        let patience = Some(self.0.patience);
+        self.run(arguments, &BuildMessages::Kept, patience).await
     }
 
     /// Runs nix to its end, or as long as it may take. It is killed when the future is dropped.
@@ -343,7 +334,7 @@ impl Nix<'_> {
                 Err(self.output_error(arguments, reason))
             }
             Ok(Ok(status)) if status.success() => Ok(said.output),
-            Ok(Ok(status)) => Err(Error::NixFailed {
+            Ok(Ok(status)) => Err(Error::ProgramFailed {
                 command: command(),
                 status: status.to_string(),
                 stderr,
@@ -424,9 +415,20 @@ async fn to_its_end(
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     let reading = async {
-        let output = read_output(stdout, &mut said.output);
+        let output = async {
+            match stdout {
+                // One byte further than is allowed.
+                Some(stdout) => {
+                    stdout
+                        .take(MOST_OUTPUT + 1)
+                        .read_to_end(&mut said.output)
+                        .await
+                }
+                None => Ok(0),
+            }
+        };
         let stderr = read_end(stderr, messages, &mut said.stderr);
-        tokio::try_join!(output, stderr).map(|_| ())
+        tokio::try_join!(output, stderr).map(drop)
     };
     tokio::pin!(reading);
     tokio::select! {
@@ -443,17 +445,6 @@ async fn to_its_end(
             status
         }
     }
-}
-
-/// Reads to the end, or one byte further than is allowed.
-async fn read_output(
-    stream: Option<impl AsyncRead + Unpin>,
-    bytes: &mut Vec<u8>,
-) -> io::Result<()> {
-    if let Some(stream) = stream {
-        stream.take(MOST_OUTPUT + 1).read_to_end(bytes).await?;
-    }
-    Ok(())
 }
 
 /// Reads stderr to its end and keeps the last of it.

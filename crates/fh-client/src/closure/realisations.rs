@@ -155,7 +155,7 @@ impl Asking<'_> {
             });
             match parsed {
                 Ok(documents) => answers.extend(documents.into_iter().flatten()),
-                Err(Error::NixFailed { .. }) if part.len() > 1 => {
+                Err(Error::ProgramFailed { .. }) if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }

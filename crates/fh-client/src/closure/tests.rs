@@ -345,7 +345,7 @@ async fn what_nix_says_when_it_fails_is_shown_bounded_and_safe() {
     let script = "yes \"$(printf '\\033[2Jline')\" | head -n 100000 >&2\n\
                   printf '\\033[31merror:\\033[0m out of luck\\n' >&2; exit 3";
     let error = Scene::new(script).closure(&[&full(A)]).await.unwrap_err();
-    let Error::NixFailed { stderr, status, .. } = &error else {
+    let Error::ProgramFailed { stderr, status, .. } = &error else {
         panic!("{error}");
     };
     assert!(stderr.ends_with("line\nerror: out of luck"), "{stderr}");

@@ -1,29 +1,18 @@
 //! A server that is known, in values.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use fh_api::Name;
 
+use crate::server_kind::ServerKind;
 use crate::server_url::ServerUrl;
+use crate::words::words;
 
 /// The name of FlakeHub itself.
 pub(super) const FLAKEHUB_NAME: &str = "flakehub";
 
 /// The address by which FlakeHub is known.
 pub(crate) const FLAKEHUB_API: &str = "https://api.flakehub.com";
-
-/// What a server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ServerKind {
-    /// This project's own API.
-    #[default]
-    Fh,
-    /// FlakeHub's API.
-    FlakeHub,
-    /// An attic server; the address ends with the name of a cache.
-    Attic,
-}
 
 /// Where a token is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -35,52 +24,6 @@ pub enum TokenStore {
     Keyring,
 }
 
-/// A word that is none of those known.
-#[derive(Debug, thiserror::Error)]
-#[error("it must be one of {expected}")]
-pub struct UnknownWord {
-    /// The words that are known.
-    expected: &'static str,
-}
-
-macro_rules! words {
-    ($type:ident, $expected:literal, $($variant:ident = $word:literal),+) => {
-        impl $type {
-            /// The word in `config.toml` and on the command line.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl std::fmt::Display for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = UnknownWord;
-
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownWord { expected: $expected }),
-                }
-            }
-        }
-    };
-}
-
-words!(
-    ServerKind,
-    "fh, flakehub, attic",
-    Fh = "fh",
-    FlakeHub = "flakehub",
-    Attic = "attic"
-);
 words!(
     TokenStore,
     "file, keyring",
@@ -105,9 +48,9 @@ pub enum Reading {
 pub struct ServerEntry {
     /// Its name in `config.toml`, and that of its token's file.
     pub name: String,
-    /// Its address.
+    /// The address by which it is found, and to which its token goes.
     pub url: ServerUrl,
-    /// What it speaks.
+    /// What it speaks, as its login has found out.
     pub kind: ServerKind,
     /// Where its token is kept.
     pub store: TokenStore,

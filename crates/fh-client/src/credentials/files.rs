@@ -181,15 +181,6 @@ fn followed(path: &Path) -> Result<PathBuf> {
     ))
 }
 
-/// Deletes a file; that it is not there is fine.
-pub(super) fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::file("remove", path, error)),
-    }
-}
-
 /// The secret in a file, none where there is no such file.
 ///
 /// Permissions are looked at on the open file, so that what is checked is what is read.

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, TomlError, Value, value};
 
-use super::entry::{FLAKEHUB_API, FLAKEHUB_NAME, Reading, ServerEntry, ServerKind, TokenStore};
+use super::entry::{FLAKEHUB_API, FLAKEHUB_NAME, Reading, ServerEntry, TokenStore};
 use crate::error::{Error, Result};
+use crate::server_kind::ServerKind;
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
 
@@ -258,14 +259,26 @@ fn syntax(error: &TomlError, text: &str) -> String {
     }
 }
 
+/// What a key says, if it is of the kind that it has to be.
+fn value_of<'a, T>(
+    table: &'a dyn TableLike,
+    key: &str,
+    kind: &str,
+    read: impl Fn(&'a Item) -> Option<T>,
+) -> Result<Option<T>, String> {
+    let read = |item| read(item).ok_or_else(|| format!("{key} must be {kind}"));
+    table.get(key).map(read).transpose()
+}
+
 fn text_of<'a>(table: &'a dyn TableLike, key: &str) -> Result<Option<&'a str>, String> {
-    match table.get(key) {
-        None => Ok(None),
-        Some(item) => item
-            .as_str()
-            .map(Some)
-            .ok_or_else(|| format!("{key} must be a string")),
-    }
+    value_of(table, key, "a string", Item::as_str)
+}
+
+fn texts_of(table: &dyn TableLike, key: &str) -> Result<Option<Vec<String>>, String> {
+    value_of(table, key, "a list of strings", |item| {
+        let texts = item.as_array()?.iter();
+        texts.map(|text| Some(text.as_str()?.to_owned())).collect()
+    })
 }
 
 fn absolute_of(table: &dyn TableLike, key: &str) -> Result<Option<PathBuf>, String> {
@@ -321,26 +334,13 @@ fn entry(name: &str, item: &Item) -> Result<ServerEntry, String> {
     })
 }
 
-fn texts_of(table: &dyn TableLike, key: &str) -> Result<Option<Vec<String>>, String> {
-    let Some(item) = table.get(key) else {
-        return Ok(None);
-    };
-    let wrong = || format!("{key} must be a list of strings");
-    let texts = item.as_array().ok_or_else(wrong)?;
-    let texts = texts
-        .iter()
-        .map(|text| text.as_str().map(str::to_owned).ok_or_else(wrong));
-    texts.collect::<Result<_, _>>().map(Some)
-}
-
-fn parsed<T: FromStr>(texts: &[String]) -> Result<Vec<T>, String>
+fn parsed<T: FromStr>(texts: &[impl AsRef<str>]) -> Result<Vec<T>, String>
 where
     T::Err: std::fmt::Display,
 {
-    let values = texts.iter().map(|text| text.parse::<T>());
-    values
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())
+    let values = texts.iter().map(|text| text.as_ref().parse::<T>());
+    let values = values.map(|value| value.map_err(|error| error.to_string()));
+    values.collect()
 }
 
 /// Writes what differs; what says the same in other words stays.
@@ -435,7 +435,7 @@ fn is_file_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
-/// `fh.example.org`, `localhost-8484`, `example.org-fh`.
+/// A name made from an address: `fh.example.org`, `localhost-8484`, `example.org-fh`.
 fn name_from(server: &ServerUrl) -> String {
     let address = server.as_str();
     let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);

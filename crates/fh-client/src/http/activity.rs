@@ -20,7 +20,7 @@ pub(crate) struct Activity(Arc<Mutex<State>>);
 struct State {
     /// When it last got on.
     at: Instant,
-    /// Bytes since then.
+    /// Bytes that have moved since then.
     moved: usize,
 }
 
@@ -40,7 +40,7 @@ impl Activity {
         };
     }
 
-    /// Bytes have moved.
+    /// So many bytes have moved, in either direction.
     pub(super) fn moved(&self, bytes: usize) {
         let enough = {
             let mut state = self.state();

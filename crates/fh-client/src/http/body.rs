@@ -37,15 +37,11 @@ impl UploadBody {
     /// A body of these pieces, one after the other.
     #[must_use]
     pub fn new(pieces: Vec<Bytes>) -> Self {
-        Self::build(pieces, None)
+        Self::with_progress(pieces, None)
     }
 
     /// As [`Self::new`]; `progress` hears of the bytes as they go out.
-    pub(crate) fn with_progress(pieces: Vec<Bytes>, progress: Progress) -> Self {
-        Self::build(pieces, Some(progress))
-    }
-
-    fn build(pieces: Vec<Bytes>, progress: Option<Progress>) -> Self {
+    pub(crate) fn with_progress(pieces: Vec<Bytes>, progress: Option<Progress>) -> Self {
         Self(Arc::new(Shared {
             length: pieces.iter().map(|piece| piece.len() as u64).sum(),
             pieces,
@@ -53,12 +49,6 @@ impl UploadBody {
             progress,
             handed_over: tokio::sync::watch::Sender::new(false),
         }))
-    }
-
-    /// Bytes in all.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.0.length
     }
 
     /// Waits until the last byte was handed to the connection once, or the body is gone. The future
@@ -80,12 +70,6 @@ impl UploadBody {
             offset: 0,
             position: 0,
         })
-    }
-}
-
-impl From<Bytes> for UploadBody {
-    fn from(bytes: Bytes) -> Self {
-        Self::new(vec![bytes])
     }
 }
 

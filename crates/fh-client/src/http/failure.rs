@@ -55,18 +55,14 @@ fn cause_of(host: &str, error: &reqwest::Error) -> UnreachableCause {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return tls_cause(tls);
         }
-        if let Some(hyper) = cause.downcast_ref::<hyper::Error>()
-            && (hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed())
-        {
-            return UnreachableCause::Closed;
-        }
-        if let Some(hyper) = cause.downcast_ref::<hyper::Error>()
-            && hyper.is_parse()
-            && !hyper.is_parse_too_large()
-        {
-            return UnreachableCause::NotHttp {
-                reason: innermost(error),
-            };
+        if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
+            if hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed() {
+                return UnreachableCause::Closed;
+            }
+            if hyper.is_parse() && !hyper.is_parse_too_large() {
+                let reason = innermost(error);
+                return UnreachableCause::NotHttp { reason };
+            }
         }
         if let Some(system) = cause.downcast_ref::<io::Error>() {
             match system.kind() {

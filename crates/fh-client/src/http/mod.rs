@@ -19,6 +19,8 @@ use fh_api::oauth::OAuthErrorBody;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub use body::UploadBody;
 pub(crate) use stream::{Pieces, StreamSource};
@@ -48,9 +50,9 @@ const EXCERPT_LIMIT: usize = 200;
 const UPLOAD_PATIENCE: u32 = 5;
 
 /// What a request carries.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Content {
-    /// Nothing.
+    /// No body at all.
     Empty,
     /// JSON, already serialised so that a retry sends the same bytes.
     Json(Bytes),
@@ -63,20 +65,60 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    /// A value of ours, written down once for all attempts.
+    pub(crate) fn json(value: &impl Serialize) -> Result<Self> {
+        to_json(value).map(Self::Json)
+    }
+
+    /// How many times longer than another request it may take for a step.
+    fn patience(&self) -> u32 {
+        match self {
+            Self::Empty | Self::Form(_) => 1,
+            // A large plan goes up a slow line as an upload does.
+            Self::Json(_) | Self::Upload(..) | Self::Stream(_) => UPLOAD_PATIENCE,
+        }
+    }
+
     /// Whether it cannot be made, so that another attempt would fail as well.
     fn is_broken(&self) -> bool {
         matches!(self, Self::Stream(source) if source.is_broken())
     }
 }
 
+/// A value of ours as JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Bytes> {
+    // Only a map with keys that are no strings could fail, and there is none.
+    let text = serde_json::to_vec(value).map_err(|error| Error::InvalidRequest {
+        reason: error.to_string(),
+    })?;
+    Ok(text.into())
+}
+
 /// One request of the API.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Below the server's base address, with the leading slash.
     pub(crate) path: String,
     pub(crate) content: Content,
     pub(crate) repeat: Repeat,
+}
+
+impl Request {
+    /// A request that does the same if it is sent twice.
+    pub(crate) fn new(method: Method, path: impl Into<String>, content: Content) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            content,
+            repeat: Repeat::Safe,
+        }
+    }
+
+    /// A request that only asks.
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path, Content::Empty)
+    }
 }
 
 /// An answer with a status of 2xx.
@@ -86,6 +128,16 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// Its body, read as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|error| Error::InvalidAnswer {
+            url: self.url.clone(),
+            reason: safe_line(&error.to_string(), 300),
+        })
+    }
 }
 
 /// How requests get to one server and answers back.
@@ -168,40 +220,33 @@ impl Transport {
         if let Some(authorization) = authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);
         }
-        let (builder, limit) = match &request.content {
-            Content::Empty if matches!(request.method, Method::POST | Method::PUT) => (
-                // Some proxies insist on it.
-                builder.header(header::CONTENT_LENGTH, 0),
-                self.read_timeout,
-            ),
-            Content::Empty => (builder, self.read_timeout),
-            Content::Json(json) => (
-                builder
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(json.clone()),
-                // A large plan goes up a slow line as an upload does.
-                self.read_timeout * UPLOAD_PATIENCE,
-            ),
-            Content::Form(form) => (
-                builder
-                    .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                    .body(form.expose_secret().to_owned()),
-                self.read_timeout,
-            ),
-            Content::Upload(media_type, body) => (
-                builder
-                    .header(header::CONTENT_TYPE, *media_type)
-                    .body(body.to_http(activity.clone())),
-                self.read_timeout * UPLOAD_PATIENCE,
-            ),
-            Content::Stream(source) => (
-                builder
-                    .headers(source.headers())
-                    .header(header::CONTENT_TYPE, "application/octet-stream")
-                    .body(stream::to_http(source, activity.clone())),
-                self.read_timeout * UPLOAD_PATIENCE,
-            ),
+        let body = match &request.content {
+            Content::Empty => None,
+            Content::Json(json) => Some(("application/json", json.clone().into())),
+            Content::Form(form) => {
+                let form = form.expose_secret().to_owned();
+                Some(("application/x-www-form-urlencoded", form.into()))
+            }
+            Content::Upload(media_type, body) => {
+                Some((*media_type, body.to_http(activity.clone())))
+            }
+            Content::Stream(source) => {
+                builder = builder.headers(source.headers());
+                let body = stream::to_http(source, activity.clone());
+                Some(("application/octet-stream", body))
+            }
         };
+        let builder = match body {
+            Some((media_type, body)) => builder
+                .header(header::CONTENT_TYPE, media_type)
+                .body::<reqwest::Body>(body),
+            // Some proxies insist on it.
+            None if matches!(request.method, Method::POST | Method::PUT) => {
+                builder.header(header::CONTENT_LENGTH, 0)
+            }
+            None => builder,
+        };
+        let limit = self.read_timeout * request.content.patience();
         tracing::debug!(method = %request.method, url, "request");
         let exchange = async {
             let response = builder
@@ -299,18 +344,14 @@ fn refusal(url: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> E
             body
         });
     match (status, sentence) {
-        (StatusCode::UNAUTHORIZED, Some(body)) => Error::Unauthorized {
-            url,
-            message: body.message,
-        },
-        (StatusCode::UNAUTHORIZED, None) => {
-            let message = excerpt(body, EXCERPT_LIMIT);
+        (StatusCode::UNAUTHORIZED, sentence) => {
+            let message =
+                sentence.map_or_else(|| excerpt(body, EXCERPT_LIMIT), |body| body.message);
             Error::Unauthorized {
                 url,
-                message: if message.is_empty() {
-                    "it gave no reason".to_owned()
-                } else {
-                    message
+                message: match message.as_str() {
+                    "" => "it gave no reason".to_owned(),
+                    _ => message,
                 },
             }
         }

@@ -1,7 +1,6 @@
 //! The body of an upload that is too large to keep: it is made anew for each attempt, on a thread of
 //! its own, and only as fast as the connection takes it.
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::Activity;
 const AHEAD: usize = 2;
 
 /// What a streamed body is made of.
-pub(crate) trait StreamSource: fmt::Debug + Send + Sync + 'static {
+pub(crate) trait StreamSource: Send + Sync + 'static {
     /// Headers of the request besides its length and its media type.
     fn headers(&self) -> HeaderMap;
 
@@ -68,7 +67,7 @@ pub(super) fn to_http(source: &Arc<dyn StreamSource>, activity: Activity) -> req
     })
 }
 
-/// One attempt.
+/// What one attempt has sent of a body, and still receives.
 struct Streamed {
     source: Arc<dyn StreamSource>,
     activity: Activity,

@@ -47,7 +47,7 @@ pub(crate) struct LogFile {
 }
 
 impl LogDirectory {
-    /// That directory.
+    /// The logs below this directory, which need not be there.
     #[must_use]
     pub fn new(directory: PathBuf) -> Self {
         Self(directory)
@@ -84,23 +84,14 @@ impl LogDirectory {
         let name = derivation.to_string();
         let logs = self.0.join("drvs");
         let (first, rest) = name.split_at_checked(2)?;
-        [logs.join(first).join(rest), logs.join(&name)]
-            .into_iter()
-            .find_map(|plain| {
-                if plain.is_file() {
-                    return Some(LogFile {
-                        path: plain,
-                        compressed: false,
-                    });
-                }
-                let mut packed = plain.into_os_string();
-                packed.push(".bz2");
-                let packed = PathBuf::from(packed);
-                packed.is_file().then_some(LogFile {
-                    path: packed,
-                    compressed: true,
-                })
+        let places = [(logs.join(first), rest), (logs.clone(), &name)];
+        let files = places.into_iter().flat_map(|(directory, name)| {
+            [("", false), (".bz2", true)].map(|(ending, compressed)| LogFile {
+                path: directory.join(format!("{name}{ending}")),
+                compressed,
             })
+        });
+        files.into_iter().find(|file| file.path.is_file())
     }
 }
 

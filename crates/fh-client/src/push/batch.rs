@@ -53,11 +53,6 @@ pub(super) struct Packed {
     pub(super) frame: Vec<Block>,
 }
 
-/// A NAR that is larger than a body may be even by itself.
-pub(super) struct TooLarge {
-    pub(super) record: u64,
-}
-
 impl Packer {
     /// For so many small NARs, in bodies of at most `largest_body` bytes.
     pub(super) fn new(expected: usize, largest_body: u64) -> Self {
@@ -81,18 +76,18 @@ impl Packer {
 
     /// Packs a NAR. Its frame is copied, so that memory is used to the last byte whatever the sizes
     /// are; blocks for that come from `reservation`. Batches that became ready go to `send`, in
-    /// order.
+    /// order. A NAR that is larger than a body may be even by itself is refused: the error is the size of its record.
     pub(super) fn pack(
         &self,
         nar: Packed,
         reservation: &mut Reservation,
         mut send: impl FnMut(ReadyBatch),
-    ) -> Result<(), TooLarge> {
+    ) -> Result<(), u64> {
         let compressed: u64 = nar.frame.iter().map(|b| b.filled().len() as u64).sum();
         let record = compressed + NAR_BATCH_RECORD_HEADER as u64;
         let mut state = self.lock();
         if record > self.largest_body {
-            return Err(TooLarge { record });
+            return Err(record);
         }
         if state.length + record > self.largest_body {
             send(state.take());

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fh_api::{BatchAnswer, FlakeName, LOG_RECORD, NAR_BATCH_RECORD_HEADER, PushPlan, with_causes};
+use fh_api::{
+    BatchAnswer, FlakeName, LOG_RECORD, LogAnswer, NAR_BATCH_RECORD_HEADER, PushPlan, with_causes,
+};
 use fh_nix::{NarHash, StorePath};
 use uuid::Uuid;
 
@@ -86,9 +88,8 @@ impl Logs {
     /// The report where the time was over before all were sent.
     pub(super) fn unsent(&self, plan: &PushPlan, error: &Error) -> LogReport {
         let unsent = |name: &String| {
-            let (derivation, _) = self.files.get_key_value(&name.parse::<StorePath>().ok()?)?;
             Some(FailedLog {
-                derivation: derivation.clone(),
+                derivation: self.offered(name)?.0,
                 reason: error.to_string(),
             })
         };
@@ -109,25 +110,28 @@ impl Logs {
         plan.logs
             .iter()
             .map(|name| {
-                let derivation: Option<StorePath> = name.parse().ok();
-                derivation
-                    .and_then(|derivation| self.files.get_key_value(&derivation))
-                    .map(|(derivation, file)| (derivation.clone(), file.clone()))
-                    .ok_or_else(|| Error::InvalidPlan {
-                        reason: format!(
-                            "it asks for the log of {}, which was not offered",
-                            safe_line(name, 80)
-                        ),
-                    })
+                self.offered(name).ok_or_else(|| Error::InvalidPlan {
+                    reason: format!(
+                        "it asks for the log of {}, which was not offered",
+                        safe_line(name, 80)
+                    ),
+                })
             })
             .collect()
+    }
+
+    /// The log of a derivation that the server names.
+    fn offered(&self, name: &str) -> Option<(StorePath, LogFile)> {
+        let derivation = name.parse::<StorePath>().ok()?;
+        let file = self.files.get(&derivation)?.clone();
+        Some((derivation, file))
     }
 }
 
 /// A log that is compressed.
 struct Packed {
     derivation: StorePath,
-    record: Vec<u8>,
+    record: Bytes,
     shortened: bool,
 }
 
@@ -234,7 +238,7 @@ fn pack_one(derivation: &StorePath, file: &LogFile, limit: u64) -> std::io::Resu
     record.extend_from_slice(&frame);
     Ok(Packed {
         derivation: derivation.clone(),
-        record,
+        record: record.into(),
         shortened: text.shortened,
     })
 }
@@ -248,48 +252,40 @@ async fn upload(
     observer: &Arc<dyn PushObserver>,
     report: &mut LogReport,
 ) {
-    let mut sent = Vec::with_capacity(packed.len());
-    let mut pieces = Vec::with_capacity(packed.len());
-    for log in packed {
-        sent.push((log.derivation, log.shortened, log.record.len() as u64));
-        pieces.push(Bytes::from(log.record));
-    }
+    let pieces = packed.iter().map(|log| log.record.clone()).collect();
     let listen = listener(&**observer);
     let answer = client
         .upload_batch(flake, push, UploadBody::new(pieces), &listen)
         .await;
     let reasons: Vec<Option<String>> = match answer {
-        Ok(answer) if fits(&answer, &sent) => answer
-            .logs
-            .into_iter()
-            .map(|log| {
-                log.rejected
-                    .map(|rejection| safe_line(&rejection.message, 2000))
-            })
-            .collect(),
+        Ok(answer) if fits(&answer, &packed) => {
+            let logs = answer.logs.into_iter();
+            let reason = |log: LogAnswer| Some(safe_line(&log.rejected?.message, 2000));
+            logs.map(reason).collect()
+        }
         Ok(_) => {
             let reason = "the server did not answer for its log".to_owned();
-            vec![Some(reason); sent.len()]
+            vec![Some(reason); packed.len()]
         }
-        Err(error) => vec![Some(with_causes(&error)); sent.len()],
+        Err(error) => vec![Some(with_causes(&error)); packed.len()],
     };
-    for ((derivation, shortened, bytes), reason) in sent.into_iter().zip(reasons) {
+    for (log, reason) in packed.into_iter().zip(reasons) {
         match reason {
             None => {
                 report.sent += 1;
-                report.shortened += u64::from(shortened);
-                report.sent_bytes += bytes;
+                report.shortened += u64::from(log.shortened);
+                report.sent_bytes += log.record.len() as u64;
             }
-            Some(reason) => report.failed.push(FailedLog { derivation, reason }),
+            Some(reason) => report.failed.push(FailedLog {
+                derivation: log.derivation,
+                reason,
+            }),
         }
     }
 }
 
 /// Whether an answer is for these logs, in order.
-fn fits(answer: &BatchAnswer, sent: &[(StorePath, bool, u64)]) -> bool {
-    answer.logs.len() == sent.len()
-        && sent
-            .iter()
-            .zip(&answer.logs)
-            .all(|((derivation, ..), log)| log.derivation == derivation.hash().to_string())
+fn fits(answer: &BatchAnswer, sent: &[Packed]) -> bool {
+    let of = answer.logs.iter().map(|log| log.derivation.as_str());
+    of.eq(sent.iter().map(|log| log.derivation.hash().to_string()))
 }

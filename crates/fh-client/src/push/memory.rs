@@ -6,7 +6,7 @@
 //! server has answered; so the bound holds, and nothing can wait in a circle.
 //!
 //! What is being compressed lies in a bench, of which there are a few: NARs have to lie in one piece
-//! for that, see [`super::compress`].
+//! for that, see [`super::compress`]. Benches come out of a pool as blocks do.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,19 +16,16 @@ use bytes::Bytes;
 /// Bytes of a block: large enough that reading and compressing it costs far more than handling it.
 pub(super) const BLOCK: usize = 256 * 1024;
 
-/// All blocks of a push. Cloning shares them.
-#[derive(Clone)]
-pub(super) struct Memory(Arc<Shared>);
-
-struct Shared {
-    state: Mutex<State>,
+/// Pieces of memory of one size, of which there is a fixed number.
+struct Pool<T> {
+    state: Mutex<State<T>>,
     changed: Condvar,
 }
 
-struct State {
-    /// Blocks that were used and came back.
-    recycled: Vec<Box<[u8]>>,
-    /// Blocks that are neither in use nor reserved, whether they exist already or not.
+struct State<T> {
+    /// Those that were used and came back.
+    recycled: Vec<T>,
+    /// How many are neither in use nor reserved, whether they exist already or not.
     available: usize,
     /// Who waits, in order of arrival.
     waiting: VecDeque<u64>,
@@ -36,34 +33,77 @@ struct State {
     cancelled: bool,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn give_back(&self, blocks: usize, data: Option<Box<[u8]>>) {
-        let mut state = self.lock();
-        state.available += blocks;
-        state.recycled.extend(data);
-        drop(state);
-        self.changed.notify_all();
-    }
-}
-
-impl Memory {
-    /// So many blocks; none is allocated before it is used.
-    pub(super) fn new(blocks: usize) -> Self {
-        Self(Arc::new(Shared {
+impl<T> Pool<T> {
+    /// So many; none is allocated before it is used.
+    fn new(available: usize) -> Self {
+        Self {
             state: Mutex::new(State {
                 recycled: Vec::new(),
-                available: blocks,
+                available,
                 waiting: VecDeque::new(),
                 next_ticket: 0,
                 cancelled: false,
             }),
             changed: Condvar::new(),
-        }))
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until so many are there and sets them aside. None once the push was cancelled.
+    fn reserve(&self, count: usize) -> Option<()> {
+        let mut state = self.lock();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.waiting.push_back(ticket);
+        let state = self.changed.wait_while(state, |state| {
+            let has_turn = state.waiting.front() == Some(&ticket) && state.available >= count;
+            !(state.cancelled || has_turn)
+        });
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.cancelled {
+            return None;
+        }
+        state.waiting.pop_front();
+        state.available -= count;
+        drop(state);
+        // The next one in the queue may find enough as well.
+        self.changed.notify_all();
+        Some(())
+    }
+
+    /// One that was used before, if there is one.
+    fn recycled(&self) -> Option<T> {
+        self.lock().recycled.pop()
+    }
+
+    /// Gives so many back, with those of them that exist.
+    fn give_back(&self, count: usize, used: impl IntoIterator<Item = T>) {
+        let mut state = self.lock();
+        state.available += count;
+        state.recycled.extend(used);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Ends all waiting, now and later.
+    fn cancel(&self) {
+        self.lock().cancelled = true;
+        self.changed.notify_all();
+    }
+}
+
+/// All blocks of a push. Cloning shares them.
+#[derive(Clone)]
+pub(super) struct Memory(Arc<Pool<Box<[u8]>>>);
+
+impl Memory {
+    /// So many blocks; none is allocated before it is used.
+    pub(super) fn new(blocks: usize) -> Self {
+        Self(Arc::new(Pool::new(blocks)))
     }
 
     /// Waits until so many blocks are there and sets them aside. None once the push was cancelled.
@@ -71,31 +111,9 @@ impl Memory {
     /// Never returns where more are asked for than there are in all: see [`super::threads`], which
     /// sizes the memory by the largest need.
     pub(super) fn reserve(&self, blocks: usize) -> Option<Reservation> {
-        let mut state = self.0.lock();
-        let ticket = state.next_ticket;
-        state.next_ticket += 1;
-        state.waiting.push_back(ticket);
-        while !state.cancelled
-            && (state.waiting.front() != Some(&ticket) || state.available < blocks)
-        {
-            state = self
-                .0
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.cancelled {
-            return None;
-        }
-        state.waiting.pop_front();
-        state.available -= blocks;
-        let others_wait = !state.waiting.is_empty();
-        drop(state);
-        if others_wait {
-            self.0.changed.notify_all();
-        }
+        self.0.reserve(blocks)?;
         Some(Reservation {
-            shared: Arc::clone(&self.0),
+            pool: Arc::clone(&self.0),
             left: blocks,
             spare: Vec::new(),
         })
@@ -103,8 +121,7 @@ impl Memory {
 
     /// Ends all waiting, now and later.
     pub(super) fn cancel(&self) {
-        self.0.lock().cancelled = true;
-        self.0.changed.notify_all();
+        self.0.cancel();
     }
 
     /// Blocks that are neither in use nor reserved.
@@ -116,7 +133,7 @@ impl Memory {
 
 /// Blocks set aside for one piece of work. What is not taken goes back when this is dropped.
 pub(super) struct Reservation {
-    shared: Arc<Shared>,
+    pool: Arc<Pool<Box<[u8]>>>,
     left: usize,
     /// Those of the blocks left that exist already.
     spare: Vec<Box<[u8]>>,
@@ -129,10 +146,10 @@ impl Reservation {
         let data = self
             .spare
             .pop()
-            .or_else(|| self.shared.lock().recycled.pop())
+            .or_else(|| self.pool.recycled())
             .unwrap_or_else(|| vec![0; BLOCK].into_boxed_slice());
         Some(Block {
-            shared: Arc::clone(&self.shared),
+            pool: Arc::clone(&self.pool),
             data,
             length: 0,
         })
@@ -147,24 +164,20 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.available += self.left;
-        state.recycled.append(&mut self.spare);
-        drop(state);
-        self.shared.changed.notify_all();
+        self.pool.give_back(self.left, self.spare.drain(..));
     }
 }
 
 /// A block of memory, filled from its start. Goes back when it is dropped.
 pub(super) struct Block {
-    shared: Arc<Shared>,
+    pool: Arc<Pool<Box<[u8]>>>,
     /// Empty only once it was taken out, by [`Reservation::put_back`].
     data: Box<[u8]>,
     length: usize,
 }
 
 impl Block {
-    /// What was filled.
+    /// The part of it that was filled.
     pub(super) fn filled(&self) -> &[u8] {
         &self.data[..self.length]
     }
@@ -198,7 +211,7 @@ impl Drop for Block {
     fn drop(&mut self) {
         if !self.data.is_empty() {
             let data = std::mem::take(&mut self.data);
-            self.shared.give_back(1, Some(data));
+            self.pool.give_back(1, [data]);
         }
     }
 }
@@ -213,110 +226,60 @@ impl AsRef<[u8]> for Frozen {
 
 /// Room for compressing a whole part. Cloning shares it.
 #[derive(Clone)]
-pub(super) struct Benches(Arc<BenchesShared>);
-
-struct BenchesShared {
-    state: Mutex<BenchesState>,
-    changed: Condvar,
+pub(super) struct Benches {
+    pool: Arc<Pool<Tools>>,
     content: usize,
     frame: usize,
 }
 
-struct BenchesState {
-    idle: Vec<Tools>,
-    /// How many may yet be made.
-    unmade: usize,
-    cancelled: bool,
-}
-
 /// The two pieces of memory of a bench.
 #[derive(Default)]
-struct Tools {
-    content: Box<[u8]>,
-    frame: Box<[u8]>,
-}
-
-impl Benches {
-    /// So many benches with room for so many bytes of content and of what becomes of it; none is
-    /// made before it is used.
-    pub(super) fn new(count: usize, content: usize, frame: usize) -> Self {
-        Self(Arc::new(BenchesShared {
-            state: Mutex::new(BenchesState {
-                idle: Vec::new(),
-                unmade: count,
-                cancelled: false,
-            }),
-            changed: Condvar::new(),
-            content,
-            frame,
-        }))
-    }
-
-    /// Waits for a bench. None once the push was cancelled.
-    pub(super) fn take(&self) -> Option<Bench> {
-        let mut state = self.0.lock();
-        loop {
-            if state.cancelled {
-                return None;
-            }
-            if let Some(tools) = state.idle.pop() {
-                return Some(self.bench(tools));
-            }
-            if state.unmade > 0 {
-                state.unmade -= 1;
-                drop(state);
-                return Some(self.bench(Tools {
-                    content: vec![0; self.0.content].into_boxed_slice(),
-                    frame: vec![0; self.0.frame].into_boxed_slice(),
-                }));
-            }
-            state = self
-                .0
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn bench(&self, tools: Tools) -> Bench {
-        Bench {
-            shared: Arc::clone(&self.0),
-            content: tools.content,
-            frame: tools.frame,
-        }
-    }
-
-    /// Ends all waiting, now and later.
-    pub(super) fn cancel(&self) {
-        self.0.lock().cancelled = true;
-        self.0.changed.notify_all();
-    }
-}
-
-impl BenchesShared {
-    fn lock(&self) -> MutexGuard<'_, BenchesState> {
-        // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Room for one part and its frame. Goes back when it is dropped.
-pub(super) struct Bench {
-    shared: Arc<BenchesShared>,
+pub(super) struct Tools {
     /// Where the content is read to.
     pub(super) content: Box<[u8]>,
     /// Where it is compressed to.
     pub(super) frame: Box<[u8]>,
 }
 
+impl Benches {
+    /// So many benches with room for so many bytes of content and of what becomes of it; none is
+    /// made before it is used.
+    pub(super) fn new(count: usize, content: usize, frame: usize) -> Self {
+        Self {
+            pool: Arc::new(Pool::new(count)),
+            content,
+            frame,
+        }
+    }
+
+    /// Waits for a bench. None once the push was cancelled.
+    pub(super) fn take(&self) -> Option<Bench> {
+        self.pool.reserve(1)?;
+        let tools = self.pool.recycled().unwrap_or_else(|| Tools {
+            content: vec![0; self.content].into_boxed_slice(),
+            frame: vec![0; self.frame].into_boxed_slice(),
+        });
+        Some(Bench {
+            pool: Arc::clone(&self.pool),
+            tools,
+        })
+    }
+
+    /// Ends all waiting, now and later.
+    pub(super) fn cancel(&self) {
+        self.pool.cancel();
+    }
+}
+
+/// Room for one part and its frame. Goes back when it is dropped.
+pub(super) struct Bench {
+    pool: Arc<Pool<Tools>>,
+    pub(super) tools: Tools,
+}
+
 impl Drop for Bench {
     fn drop(&mut self) {
-        let tools = Tools {
-            content: std::mem::take(&mut self.content),
-            frame: std::mem::take(&mut self.frame),
-        };
-        self.shared.lock().idle.push(tools);
-        self.shared.changed.notify_one();
+        self.pool.give_back(1, [std::mem::take(&mut self.tools)]);
     }
 }
 
@@ -331,7 +294,8 @@ mod tests {
     fn benches_are_lent_to_one_at_a_time() {
         let benches = Benches::new(1, 10, 20);
         let bench = benches.take().unwrap();
-        assert_eq!((bench.content.len(), bench.frame.len()), (10, 20));
+        let tools = &bench.tools;
+        assert_eq!((tools.content.len(), tools.frame.len()), (10, 20));
         let waiting = {
             let benches = benches.clone();
             thread::spawn(move || benches.take().is_some())

@@ -16,6 +16,7 @@ mod batch;
 mod compress;
 mod logs;
 mod memory;
+mod nar;
 mod observer;
 mod options;
 mod plan;
@@ -36,7 +37,8 @@ use crate::closure::Closure;
 use crate::error::{Error, Result};
 
 pub use compress::{CompressError, Compressor, frame_bound};
-use observer::listener;
+pub(crate) use nar::{CheckedNar, Unusable};
+pub(crate) use observer::listener;
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
 pub use options::{DEFAULT_COMPRESSION_LEVEL, MAX_COMPRESSION_LEVEL, PushOptions, default_jobs};
 use plan::begun;
@@ -83,7 +85,7 @@ pub async fn push(
     push.run().await
 }
 
-/// One push.
+/// A push under way: what it works with.
 struct Push<'a> {
     client: Client,
     flake: &'a FlakeName,
@@ -144,15 +146,9 @@ impl Push<'_> {
                 if report.failed.iter().any(|failed| failed.path == path) {
                     continue;
                 }
-                self.observer.event(&PushEvent::PathFailed {
-                    path: &path,
-                    reason: &reason,
-                });
-                report.failed.push(FailedPath {
-                    path,
-                    kind: FailureKind::Refused,
-                    reason,
-                });
+                let kind = FailureKind::Refused;
+                let failed = FailedPath::told(&*self.observer, &path, kind, &reason);
+                report.failed.push(failed);
             }
             if dry_run {
                 report.logs.found = logs.count();
@@ -231,24 +227,20 @@ impl Push<'_> {
         )?;
         // The threads hold the other senders: when they end, the channel closes.
         drop(sender);
-        let outcome = upload::Uploads::new(
+        let again = upload::Uploads::new(
             &self.client,
             self.flake,
             push,
             Arc::clone(&workers.shared),
             Arc::clone(&self.observer),
+            report,
         )
         .run(made, self.options.deadline)
         .await?;
-        if outcome.stopped.is_none() {
+        if report.stopped.is_none() {
             workers.join()?;
         }
-        report.uploaded += outcome.uploaded;
-        report.nar_bytes += outcome.nar_bytes;
-        report.sent_bytes += outcome.sent_bytes;
-        report.failed.extend(outcome.failed);
-        report.stopped = outcome.stopped;
-        Ok(outcome.again)
+        Ok(again)
     }
 
     /// Sends the build logs that are wanted. Where the time is over the uploads say so, or nothing else

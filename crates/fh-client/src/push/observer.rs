@@ -1,16 +1,13 @@
 //! What a push tells while it runs.
 
-use std::time::Duration;
-
 use fh_api::CommitSummary;
 use fh_nix::StorePath;
 
-use crate::error::Error;
 use crate::retry::RetryEvent;
 
 /// Hears of a push's progress. Called from several threads, often; must be quick.
 pub trait PushObserver: Send + Sync {
-    /// Something happened.
+    /// Takes note of an event.
     fn event(&self, event: &PushEvent<'_>);
 }
 
@@ -31,14 +28,14 @@ pub enum PushEvent<'a> {
     Planned(&'a PlanTotals),
     /// Bytes of NARs were read and hashed, those that the server has already among them.
     Read {
-        /// Uncompressed.
+        /// How many, before compression.
         nar_bytes: u64,
     },
     /// Bytes of NARs were compressed.
     Compressed {
-        /// Before.
+        /// How many they were.
         nar_bytes: u64,
-        /// After.
+        /// How many were made of them.
         bytes: u64,
     },
     /// Bytes were handed to the connection. Over a whole push, `nar_bytes` adds up to
@@ -52,27 +49,20 @@ pub enum PushEvent<'a> {
     },
     /// The server has a path's NAR, verified and on disk.
     PathFinished {
-        /// The path.
+        /// The path in question.
         path: &'a StorePath,
-        /// Uncompressed.
+        /// Bytes of its NAR, before compression.
         nar_size: u64,
     },
     /// A path will not be pushed, so nothing will be committed; the others go on.
     PathFailed {
-        /// The path.
+        /// The path in question.
         path: &'a StorePath,
-        /// One sentence.
+        /// Why, in one sentence.
         reason: &'a str,
     },
     /// A request failed and will be sent again.
-    Retrying {
-        /// Why it failed.
-        error: &'a Error,
-        /// How long the wait is.
-        wait: Duration,
-        /// What the server asked to wait, where it did; it may be more than is waited.
-        asked: Option<Duration>,
-    },
+    Retrying(&'a RetryEvent<'a>),
     /// The paths are in the slice.
     Committed(&'a CommitSummary),
 }
@@ -90,7 +80,7 @@ pub struct PlanTotals {
     pub upstream: u64,
     /// Sent before, by a push that was interrupted or by one that runs beside this one.
     pub received: u64,
-    /// To be sent.
+    /// Of these: whose NAR is to be sent.
     pub upload: u64,
     /// Uncompressed bytes of all paths.
     pub nar_bytes: u64,
@@ -116,12 +106,6 @@ impl PlanTotals {
 }
 
 /// Tells an observer of retries.
-pub(super) fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sync + '_ {
-    |event| {
-        observer.event(&PushEvent::Retrying {
-            error: event.error,
-            wait: event.wait,
-            asked: event.asked,
-        });
-    }
+pub(crate) fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sync + '_ {
+    |event| observer.event(&PushEvent::Retrying(event))
 }

@@ -1,4 +1,4 @@
-//! How to push.
+//! What can be chosen about a push to an fh server.
 
 use std::num::NonZeroUsize;
 
@@ -16,7 +16,7 @@ pub const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
 /// The highest level that every reader of a cache can decompress with its default memory.
 pub const MAX_COMPRESSION_LEVEL: i32 = 19;
 
-/// How to push.
+/// What is chosen about a push.
 #[derive(Debug, Clone)]
 pub struct PushOptions {
     /// Threads that read, hash and compress.

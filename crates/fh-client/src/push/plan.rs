@@ -6,12 +6,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use fh_api::{
-    PathStatus, PushLimits, PushPath, PushPlan, PushRealisation, PushRequest, part_count,
-};
-use fh_nix::{NarHash, PathInfo, Realisation, StorePath};
+use fh_api::{PathStatus, PushLimits, PushPath, PushPlan, PushRequest, part_count};
+use fh_nix::{NarHash, PathInfo, StorePath};
 use uuid::Uuid;
 
+use super::nar::{CheckedNar, Unusable};
 use super::observer::PlanTotals;
 use super::options::PushOptions;
 use crate::closure::Closure;
@@ -45,47 +44,21 @@ pub(super) fn request(closure: &Closure, options: &PushOptions) -> PushRequest {
         .filter(|path| !path.context || is_left_out(&path.info))
         .map(|path| &path.info.path)
         .collect();
+    let paths = closure.paths.iter().map(|path| PushPath {
+        // In full, so that a server of another store directory notices.
+        path: closure.store_dir.display(&path.info.path),
+        context: path.context,
+        ..(&path.info).into()
+    });
     let realisations = options.realisations.found.iter();
+    let realisations = realisations.filter(|it| counts.contains(&it.out_path));
+    let keys = options.skip_signed_by.iter();
     PushRequest {
-        paths: closure
-            .paths
-            .iter()
-            .map(|path| push_path(closure, &path.info, path.context))
-            .collect(),
-        skip_signed_by: options
-            .skip_signed_by
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        paths: paths.collect(),
+        skip_signed_by: keys.map(ToString::to_string).collect(),
         dry_run: options.dry_run,
         logs: Vec::new(),
-        realisations: realisations
-            .filter(|realisation| counts.contains(&realisation.out_path))
-            .map(push_realisation)
-            .collect(),
-    }
-}
-
-fn push_realisation(realisation: &Realisation) -> PushRealisation {
-    let signatures = realisation.signatures.iter();
-    PushRealisation {
-        id: realisation.id.to_string(),
-        out_path: realisation.out_path.to_string(),
-        signatures: signatures.map(ToString::to_string).collect(),
-    }
-}
-
-fn push_path(closure: &Closure, info: &PathInfo, context: bool) -> PushPath {
-    PushPath {
-        // In full, so that a server of another store directory notices.
-        path: closure.store_dir.display(&info.path),
-        nar_hash: info.nar_hash.to_string(),
-        nar_size: info.nar_size,
-        references: info.references.iter().map(ToString::to_string).collect(),
-        deriver: info.deriver.as_ref().map(ToString::to_string),
-        signatures: info.signatures.iter().map(ToString::to_string).collect(),
-        ca: info.ca.as_ref().map(ToString::to_string),
-        context,
+        realisations: realisations.map(Into::into).collect(),
     }
 }
 
@@ -105,6 +78,11 @@ pub(super) struct NarWork {
 }
 
 impl NarWork {
+    /// Opens its files, to read it from its beginning.
+    pub(super) fn open(&self) -> Result<CheckedNar, Unusable> {
+        CheckedNar::open(&self.source, self.hash, self.size)
+    }
+
     pub(super) fn is_batched(&self) -> bool {
         self.parts == 0
     }

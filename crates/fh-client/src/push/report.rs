@@ -6,24 +6,41 @@ use std::time::Duration;
 use fh_api::CommitSummary;
 use fh_nix::StorePath;
 
-use super::observer::PlanTotals;
+use super::observer::{PlanTotals, PushEvent, PushObserver};
 use crate::error::Error;
 
 /// A path that was not pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedPath {
-    /// The path.
+    /// The path in question.
     pub path: StorePath,
     /// What kind of failure.
     pub kind: FailureKind,
-    /// One sentence.
+    /// Why, in one sentence.
     pub reason: String,
+}
+
+impl FailedPath {
+    /// A path that failed, which the observer is told.
+    pub(crate) fn told(
+        observer: &dyn PushObserver,
+        path: &StorePath,
+        kind: FailureKind,
+        reason: &str,
+    ) -> Self {
+        observer.event(&PushEvent::PathFailed { path, reason });
+        Self {
+            path: path.clone(),
+            kind,
+            reason: reason.to_owned(),
+        }
+    }
 }
 
 /// A path that would be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedPath {
-    /// The path.
+    /// The path in question.
     pub path: StorePath,
     /// Uncompressed bytes of its NAR.
     pub nar_size: u64,
@@ -100,7 +117,7 @@ pub struct LogReport {
     pub found: u64,
     /// Of these, those that the server had none of, which were to be sent.
     pub wanted: u64,
-    /// Sent and taken.
+    /// Of the wanted, those that the server has taken.
     pub sent: u64,
     /// Of the sent, those whose middle was left out, because they were longer than the server takes.
     pub shortened: u64,
@@ -113,8 +130,8 @@ pub struct LogReport {
 /// A log that was not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedLog {
-    /// The derivation.
+    /// The derivation whose build it is of.
     pub derivation: StorePath,
-    /// One sentence.
+    /// Why, in one sentence.
     pub reason: String,
 }

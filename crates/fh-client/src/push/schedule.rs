@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use fh_nix::{Hasher, NarReader};
+use super::nar::CheckedNar;
 
 /// Small NARs are kept ahead of the large ones by this much (5/4), so that what is left at the end
 /// is parts, of which several threads can do one NAR.
@@ -16,10 +16,9 @@ const AHEAD: (u128, u128) = (5, 4);
 
 /// A large NAR on its way.
 pub(super) struct Reading {
-    /// Index of the NAR.
-    pub(super) nar: usize,
-    pub(super) reader: NarReader,
-    pub(super) hasher: Hasher,
+    /// Which NAR of the push it is.
+    pub(super) index: usize,
+    pub(super) nar: CheckedNar,
     /// The part to be read next.
     pub(super) part: u64,
 }

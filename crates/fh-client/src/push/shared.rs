@@ -8,9 +8,9 @@ use fh_api::PushLimits;
 
 use super::batch::{Packer, ReadyBatch};
 use super::memory::{Benches, Memory};
+use super::nar::Unusable;
 use super::observer::PushObserver;
 use super::plan::NarWork;
-use super::report::FailureKind;
 use super::schedule::Schedule;
 
 /// What the threads hand to the uploads.
@@ -21,10 +21,9 @@ pub(super) enum Made {
     Part(ReadyPart),
     /// A NAR that cannot be sent.
     Failed {
-        /// Its index.
+        /// Which of the push it is.
         nar: usize,
-        kind: FailureKind,
-        reason: String,
+        why: Unusable,
     },
 }
 
@@ -33,7 +32,7 @@ pub(super) struct ReadyPart {
     pub(super) nar: usize,
     pub(super) number: u64,
     pub(super) pieces: Vec<Bytes>,
-    /// Uncompressed bytes.
+    /// Bytes of the NAR that it stands for.
     pub(super) nar_bytes: u64,
 }
 

@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use fh_api::{BatchAnswer, FlakeName, PartAnswer};
-use fh_nix::StorePath;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, abortable};
 use futures_util::stream::FuturesUnordered;
@@ -18,7 +17,7 @@ use uuid::Uuid;
 
 use super::batch::ReadyBatch;
 use super::observer::{PushEvent, PushObserver, listener};
-use super::report::{FailedPath, FailureKind};
+use super::report::{FailedPath, FailureKind, PushReport};
 use super::shared::{Made, ReadyPart, Shared};
 use crate::client::Client;
 use crate::deadline::Deadline;
@@ -32,23 +31,6 @@ const MOST_REQUESTS: usize = 8;
 /// often as is allowed, so a server that is gone is not asked for every path that is left.
 const MOST_FAILURES: usize = MOST_REQUESTS;
 
-/// What the uploads of one round came to.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    /// Paths whose NAR the server has now.
-    pub(super) uploaded: u64,
-    /// Uncompressed bytes of what was sent and taken.
-    pub(super) nar_bytes: u64,
-    /// Compressed bytes of what was sent and taken.
-    pub(super) sent_bytes: u64,
-    pub(super) failed: Vec<FailedPath>,
-    /// Paths whose NAR has to be planned again, with the reason: the server had parts of it from an
-    /// earlier push that were wrong and that it has now forgotten, or it lost the order of parts.
-    pub(super) again: Vec<FailedPath>,
-    /// Why not everything was tried.
-    pub(super) stopped: Option<Error>,
-}
-
 /// A request that has ended, or is on its way.
 enum Ended {
     /// The part's NAR failed.
@@ -57,17 +39,24 @@ enum Ended {
     HandedOver { nar: usize, number: u64 },
     Batch {
         nars: Vec<usize>,
-        nar_bytes: u64,
-        sent_bytes: u64,
+        volume: Volume,
         result: Result<BatchAnswer>,
     },
     Part {
         nar: usize,
         number: u64,
-        nar_bytes: u64,
-        sent_bytes: u64,
+        volume: Volume,
         result: Result<PartAnswer>,
     },
+}
+
+/// How much a request carries.
+#[derive(Clone, Copy)]
+struct Volume {
+    /// Uncompressed bytes.
+    nars: u64,
+    /// Compressed bytes.
+    sent: u64,
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Ended> + Send + 'a>>;
@@ -111,11 +100,15 @@ pub(super) struct Uploads<'a> {
     parts: BTreeMap<usize, Parts>,
     startable: VecDeque<Startable>,
     running: FuturesUnordered<Running<'a>>,
-    /// Requests among `running`.
+    /// How many of `running` are requests.
     requests: usize,
     /// Requests that have failed since one succeeded.
     failures: usize,
-    outcome: Outcome,
+    /// What becomes of the push; also why not everything was tried.
+    report: &'a mut PushReport,
+    /// Paths whose NAR has to be planned again, with the reason: the server had parts of it from an
+    /// earlier push that were wrong and that it has now forgotten, or it lost the order of parts.
+    again: Vec<FailedPath>,
 }
 
 impl<'a> Uploads<'a> {
@@ -125,6 +118,7 @@ impl<'a> Uploads<'a> {
         push: Uuid,
         shared: Arc<Shared>,
         observer: Arc<dyn PushObserver>,
+        report: &'a mut PushReport,
     ) -> Self {
         Self {
             states: vec![NarState::Open; shared.nars.len()],
@@ -138,20 +132,22 @@ impl<'a> Uploads<'a> {
             running: FuturesUnordered::new(),
             requests: 0,
             failures: 0,
-            outcome: Outcome::default(),
+            report,
+            again: Vec::new(),
         }
     }
 
-    /// Sends until nothing more is made and everything was answered, or it makes no sense any more.
+    /// Sends until nothing more is made and everything was answered, or it makes no sense any more. Gives back the
+    /// paths that have to be planned again.
     pub(super) async fn run(
         mut self,
         mut made: UnboundedReceiver<Made>,
         deadline: Deadline,
-    ) -> Result<Outcome> {
+    ) -> Result<Vec<FailedPath>> {
         let out_of_time = deadline.passed();
         tokio::pin!(out_of_time);
         let mut more = true;
-        while self.outcome.stopped.is_none() {
+        while self.report.stopped.is_none() {
             self.start();
             // What is left in `running` then only waits for bodies of requests that were answered
             // before they were read: the connection holds them as long as it likes.
@@ -172,7 +168,7 @@ impl<'a> Uploads<'a> {
             let reason = "not everything that was to be sent was created";
             return Err(Error::Threads(std::io::Error::other(reason)));
         }
-        Ok(self.outcome)
+        Ok(self.again)
     }
 
     fn made(&mut self, made: Made) {
@@ -193,7 +189,7 @@ impl<'a> Uploads<'a> {
                 parts.ready.insert(part.number, part);
                 self.send_next_part(nar);
             }
-            Made::Failed { nar, kind, reason } => self.fail(nar, kind, &reason),
+            Made::Failed { nar, why } => self.fail(nar, why.kind, &why.reason),
         }
     }
 
@@ -227,28 +223,25 @@ impl<'a> Uploads<'a> {
     }
 
     fn start_batch(&mut self, batch: ReadyBatch) {
-        let body = self.body(batch.pieces, batch.nar_bytes);
+        let (body, volume) = self.body(batch.pieces, batch.nar_bytes);
         let (client, flake, push) = (self.client, self.flake, self.push);
         let observer = Arc::clone(&self.observer);
         self.requests += 1;
         self.running.push(Box::pin(async move {
-            let sent_bytes = body.length();
             let listen = listener(&*observer);
-            let result = client.upload_batch(flake, push, body, &listen).await;
             Ended::Batch {
                 nars: batch.nars,
-                nar_bytes: batch.nar_bytes,
-                sent_bytes,
-                result,
+                volume,
+                result: client.upload_batch(flake, push, body, &listen).await,
             }
         }));
     }
 
     fn start_part(&mut self, part: ReadyPart) {
-        let body = self.body(part.pieces, part.nar_bytes);
+        let (body, volume) = self.body(part.pieces, part.nar_bytes);
         let (client, flake, push) = (self.client, self.flake, self.push);
         let observer = Arc::clone(&self.observer);
-        let (nar, number, nar_bytes) = (part.nar, part.number, part.nar_bytes);
+        let (nar, number) = (part.nar, part.number);
         let hash = self.shared.nars[nar].hash;
         let handed_over = body.handed_over();
         self.running.push(Box::pin(async move {
@@ -256,17 +249,13 @@ impl<'a> Uploads<'a> {
             Ended::HandedOver { nar, number }
         }));
         let (request, handle) = abortable(async move {
-            let sent_bytes = body.length();
             let listen = listener(&*observer);
-            let result = client
-                .upload_part(flake, push, hash, number, body, &listen)
-                .await;
+            let sent = client.upload_part(flake, push, hash, number, body, &listen);
             Ended::Part {
                 nar,
                 number,
-                nar_bytes,
-                sent_bytes,
-                result,
+                volume,
+                result: sent.await,
             }
         });
         if let Some(parts) = self.parts.get_mut(&nar) {
@@ -279,12 +268,13 @@ impl<'a> Uploads<'a> {
     }
 
     /// A body that tells the observer as it goes out, in bytes of both kinds.
-    fn body(&self, pieces: Vec<bytes::Bytes>, nar_bytes: u64) -> UploadBody {
-        let length = pieces
-            .iter()
-            .map(|piece| piece.len() as u64)
-            .sum::<u64>()
-            .max(1);
+    fn body(&self, pieces: Vec<bytes::Bytes>, nar_bytes: u64) -> (UploadBody, Volume) {
+        let sent = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let volume = Volume {
+            nars: nar_bytes,
+            sent,
+        };
+        let length = sent.max(1);
         let observer = Arc::clone(&self.observer);
         let share = move |bytes: u64| {
             // At most nar_bytes, so the conversion back never fails.
@@ -297,45 +287,41 @@ impl<'a> Uploads<'a> {
                 nar_bytes: share(now) - share(before),
             });
         };
-        UploadBody::with_progress(pieces, Arc::new(progress))
+        let body = UploadBody::with_progress(pieces, Some(Arc::new(progress)));
+        (body, volume)
     }
 
     fn ended(&mut self, ended: Ended) {
+        if !matches!(ended, Ended::HandedOver { .. }) {
+            self.requests -= 1;
+        }
         match ended {
-            Ended::Abandoned => self.requests -= 1,
+            Ended::Abandoned => {}
             Ended::HandedOver { nar, number } => self.handed_over(nar, number),
             Ended::Batch {
                 nars,
-                nar_bytes,
-                sent_bytes,
+                volume,
                 result,
-            } => {
-                self.requests -= 1;
-                match result {
-                    Ok(answer) => {
-                        self.outcome.sent_bytes += sent_bytes;
-                        self.outcome.nar_bytes += nar_bytes;
-                        self.batch_answered(&nars, &answer);
-                    }
-                    Err(error) => self.request_failed(&nars, error),
+            } => match result {
+                Ok(answer) => {
+                    self.taken(volume);
+                    self.batch_answered(&nars, &answer);
                 }
-            }
+                Err(error) => self.request_failed(&nars, error),
+            },
             Ended::Part {
                 nar,
                 number,
-                nar_bytes,
-                sent_bytes,
+                volume,
                 result,
             } => {
-                self.requests -= 1;
                 if let Some(parts) = self.parts.get_mut(&nar) {
                     parts.under_way.remove(&number);
                 }
                 self.handed_over(nar, number);
                 match result {
                     Ok(answer) => {
-                        self.outcome.sent_bytes += sent_bytes;
-                        self.outcome.nar_bytes += nar_bytes;
+                        self.taken(volume);
                         self.part_answered(nar, number, &answer);
                     }
                     Err(error) if error.status() == Some(409) => self.conflict(nar, number, &error),
@@ -344,6 +330,11 @@ impl<'a> Uploads<'a> {
                 self.resolve_conflict(nar);
             }
         }
+    }
+
+    fn taken(&mut self, volume: Volume) {
+        self.report.sent_bytes += volume.sent;
+        self.report.nar_bytes += volume.nars;
     }
 
     fn handed_over(&mut self, nar: usize, number: u64) {
@@ -402,16 +393,17 @@ impl<'a> Uploads<'a> {
             return;
         }
         let reason = error.to_string();
+        let kind = match error {
+            Error::TooLargeForProxy { .. } => FailureKind::TooLarge,
+            _ if concerns_content => FailureKind::Refused,
+            _ => FailureKind::Unsent,
+        };
         for &nar in nars {
             let resumed = self.shared.nars[nar].parts_received > 0;
             if resumed && error.status() == Some(422) {
                 self.plan_again(nar, &reason);
-            } else if matches!(error, Error::TooLargeForProxy { .. }) {
-                self.fail(nar, FailureKind::TooLarge, &reason);
-            } else if concerns_content {
-                self.fail(nar, FailureKind::Refused, &reason);
             } else {
-                self.fail(nar, FailureKind::Unsent, &reason);
+                self.fail(nar, kind, &reason);
             }
         }
         if !concerns_content {
@@ -434,7 +426,7 @@ impl<'a> Uploads<'a> {
                 "the push ended before it was sent",
             );
         }
-        self.outcome.stopped = Some(error);
+        self.report.stopped = Some(error);
     }
 
     /// The server cannot go on with this part of a NAR. A part before it may have been refused, which
@@ -467,9 +459,12 @@ impl<'a> Uploads<'a> {
     fn plan_again(&mut self, nar: usize, reason: &str) {
         if self.is_undecided(nar) {
             self.give_up(nar);
-            let paths = &self.shared.nars[nar].paths;
-            let again = failures(paths, FailureKind::Refused, reason);
-            self.outcome.again.extend(again);
+            let paths = self.shared.nars[nar].paths.iter();
+            self.again.extend(paths.map(|path| FailedPath {
+                path: path.clone(),
+                kind: FailureKind::Refused,
+                reason: reason.to_owned(),
+            }));
         }
     }
 
@@ -489,7 +484,7 @@ impl<'a> Uploads<'a> {
         }
         let work = &self.shared.nars[nar];
         for path in &work.paths {
-            self.outcome.uploaded += 1;
+            self.report.uploaded += 1;
             self.observer.event(&PushEvent::PathFinished {
                 path,
                 nar_size: work.size,
@@ -514,12 +509,9 @@ impl<'a> Uploads<'a> {
             return;
         }
         self.give_up(nar);
-        for failed in failures(&self.shared.nars[nar].paths, kind, reason) {
-            self.observer.event(&PushEvent::PathFailed {
-                path: &failed.path,
-                reason: &failed.reason,
-            });
-            self.outcome.failed.push(failed);
+        for path in &self.shared.nars[nar].paths {
+            let failed = FailedPath::told(&*self.observer, path, kind, reason);
+            self.report.failed.push(failed);
         }
     }
 }
@@ -529,16 +521,4 @@ impl<'a> Uploads<'a> {
 fn concerns_all(error: &Error) -> bool {
     let refused = matches!(error.status(), Some(status) if (400..500).contains(&status) && !matches!(status, 408 | 429));
     refused || matches!(error, Error::Redirected { .. })
-}
-
-fn failures<'a>(
-    paths: &'a [StorePath],
-    kind: FailureKind,
-    reason: &'a str,
-) -> impl Iterator<Item = FailedPath> + 'a {
-    paths.iter().map(move |path| FailedPath {
-        path: path.clone(),
-        kind,
-        reason: reason.to_owned(),
-    })
 }

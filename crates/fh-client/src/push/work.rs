@@ -4,18 +4,16 @@
 //! whole was found right, so what is corrupted here never becomes complete there; parts of a NAR
 //! get their memory in order, so the one that the server waits for always can be made.
 
-use std::io::{self, Read};
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use fh_api::with_causes;
-use fh_nix::{Hasher, NarHash, NarReader};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::batch::{self, Packed};
 use super::compress::{self, CompressError, Compressor};
-use super::memory::{BLOCK, Bench, Block, Reservation};
+use super::memory::{BLOCK, Bench, Block, Reservation, Tools};
+use super::nar::{CheckedNar, Unusable};
 use super::observer::PushEvent;
-use super::plan::NarWork;
 use super::report::FailureKind;
 use super::schedule::{Reading, Task};
 use super::shared::{Made, ReadyPart, Shared};
@@ -31,50 +29,51 @@ enum Stop {
     /// The push was stopped, or the NAR is not wanted any more.
     Quietly,
     /// It cannot be made.
-    Failed(FailureKind, String),
+    Failed(Unusable),
+}
+
+impl From<Unusable> for Stop {
+    fn from(unusable: Unusable) -> Self {
+        Self::Failed(unusable)
+    }
 }
 
 impl From<CompressError> for Stop {
     fn from(error: CompressError) -> Self {
-        Self::Failed(FailureKind::Unreadable, error.0)
+        Self::unreadable(error.0)
     }
 }
 
-impl From<fh_nix::Error> for Stop {
-    fn from(error: fh_nix::Error) -> Self {
-        Self::Failed(FailureKind::Unreadable, with_causes(&error))
+impl Stop {
+    fn unreadable(reason: String) -> Self {
+        let kind = FailureKind::Unreadable;
+        Self::Failed(Unusable { kind, reason })
     }
 }
 
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        // The reader wraps its own errors, which name the file.
-        let reason = match error.get_ref() {
-            Some(inner) => with_causes(inner),
-            None => error.to_string(),
-        };
-        Self::Failed(FailureKind::Unreadable, reason)
-    }
-}
-
-/// One thread.
+/// A thread of a push, and where what it makes goes.
 pub(super) struct Worker {
     shared: Arc<Shared>,
     made: UnboundedSender<Made>,
+    /// Made when it is first needed.
+    compressor: RefCell<Option<Compressor>>,
 }
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, made: UnboundedSender<Made>) -> Self {
-        Self { shared, made }
+        Self {
+            shared,
+            made,
+            compressor: RefCell::default(),
+        }
     }
 
     /// Works until there is nothing left.
     pub(super) fn run(self) {
-        let mut compressor = None;
         while let Some(task) = self.shared.schedule.next() {
             match task {
                 Task::Small(nar) => {
-                    if let Err(stop) = self.small(nar, &mut compressor) {
+                    if let Err(stop) = self.small(nar) {
                         self.fail(nar, stop);
                         self.shared
                             .packer
@@ -82,13 +81,13 @@ impl Worker {
                     }
                 }
                 Task::Begin(nar) => match self.begin(nar) {
-                    Ok(reading) => self.large(reading, &mut compressor),
+                    Ok(reading) => self.large(reading),
                     Err(stop) => {
                         self.shared.schedule.close();
                         self.fail(nar, stop);
                     }
                 },
-                Task::Continue(reading) => self.large(reading, &mut compressor),
+                Task::Continue(reading) => self.large(reading),
             }
         }
     }
@@ -99,23 +98,23 @@ impl Worker {
     }
 
     fn fail(&self, nar: usize, stop: Stop) {
-        if let Stop::Failed(kind, reason) = stop {
+        if let Stop::Failed(why) = stop {
             self.shared.abandon(nar);
-            self.send(Made::Failed { nar, kind, reason });
+            self.send(Made::Failed { nar, why });
         }
     }
 
     /// Reads, hashes, compresses and packs a NAR that travels in a batch.
-    fn small(&self, index: usize, compressor: &mut Option<Compressor>) -> Result<(), Stop> {
+    fn small(&self, index: usize) -> Result<(), Stop> {
         let nar = &self.shared.nars[index];
         let (frame, mut reservation) = if compress::fits_a_block(nar.size) {
-            self.small_in_blocks(index, compressor)?
+            self.small_in_blocks(index)?
         } else {
             let mut bench = self.bench()?;
             let mut reservation = self.reserve(blocks_for(nar.size) + batch::EXTRA_BLOCKS)?;
             self.read_whole(index, content_of(&mut bench, nar.size))?;
             (
-                self.compress(bench, nar.size, &mut reservation, compressor)?,
+                self.compress(bench, nar.size, &mut reservation)?,
                 reservation,
             )
         };
@@ -129,49 +128,40 @@ impl Worker {
         self.shared
             .packer
             .pack(packed, &mut reservation, send)
-            .map_err(|too_large| self.too_large(too_large.record))
+            .map_err(|record| self.too_large(record))
     }
 
     /// Most NARs are so small that a block is a bench.
-    fn small_in_blocks(
-        &self,
-        index: usize,
-        compressor: &mut Option<Compressor>,
-    ) -> Result<(Vec<Block>, Reservation), Stop> {
+    fn small_in_blocks(&self, index: usize) -> Result<(Vec<Block>, Reservation), Stop> {
         let mut reservation = self.reserve(2 + batch::EXTRA_BLOCKS)?;
         let (mut content, mut frame) = (take(&mut reservation)?, take(&mut reservation)?);
         let size = length(self.shared.nars[index].size);
         self.read_whole(index, &mut content.room()[..size])?;
         content.advance(size);
-        let compressor = self.compressor(compressor)?;
-        let compressed = compressor.frame(content.filled(), frame.room())?;
+        let compressed = self.frame(content.filled(), frame.room())?;
         frame.advance(compressed);
         reservation.put_back(content);
-        self.tell_compressed(size, compressed);
         Ok((vec![frame], reservation))
     }
 
     /// Reads a whole NAR into a buffer of its size, and checks it.
     fn read_whole(&self, index: usize, content: &mut [u8]) -> Result<(), Stop> {
-        let nar = &self.shared.nars[index];
-        let mut reader = NarReader::new(&nar.source)?;
-        let mut hasher = Hasher::new();
-        self.read(index, &mut reader, &mut hasher, content)?;
-        check_whole(nar, &mut reader, hasher)
+        let mut nar = self.shared.nars[index].open()?;
+        self.read(index, &mut nar, content)?;
+        Ok(nar.check()?)
     }
 
-    fn begin(&self, nar: usize) -> Result<Box<Reading>, Stop> {
+    fn begin(&self, index: usize) -> Result<Box<Reading>, Stop> {
         Ok(Box::new(Reading {
-            nar,
-            reader: NarReader::new(&self.shared.nars[nar].source)?,
-            hasher: Hasher::new(),
+            index,
+            nar: self.shared.nars[index].open()?,
             part: 0,
         }))
     }
 
     /// Reads and compresses one part of a large NAR.
-    fn large(&self, reading: Box<Reading>, compressor: &mut Option<Compressor>) {
-        let index = reading.nar;
+    fn large(&self, reading: Box<Reading>) {
+        let index = reading.index;
         let read = match self.read_part(reading) {
             Ok(read) => read,
             Err(stop) => {
@@ -182,7 +172,7 @@ impl Worker {
         let number = read.number;
         let mut reservation = read.reservation;
         let made = self
-            .compress(read.bench, read.length, &mut reservation, compressor)
+            .compress(read.bench, read.length, &mut reservation)
             .and_then(|frame| self.part(index, number, frame));
         match made {
             Ok(part) => self.send(Made::Part(part)),
@@ -192,7 +182,7 @@ impl Worker {
 
     /// Reads the next part that the server does not have, and lets others read on.
     fn read_part(&self, mut reading: Box<Reading>) -> Result<ReadPart, Stop> {
-        let nar = &self.shared.nars[reading.nar];
+        let nar = &self.shared.nars[reading.index];
         while reading.part < nar.parts_received {
             self.skip_part(&mut reading)?;
         }
@@ -200,15 +190,11 @@ impl Worker {
         let length = self.shared.part_length(nar, number);
         let mut bench = self.bench()?;
         let reservation = self.reserve(blocks_for(length))?;
-        self.read(
-            reading.nar,
-            &mut reading.reader,
-            &mut reading.hasher,
-            content_of(&mut bench, length),
-        )?;
+        let content = content_of(&mut bench, length);
+        self.read(reading.index, &mut reading.nar, content)?;
         reading.part += 1;
         if reading.part == nar.parts {
-            check_whole(nar, &mut reading.reader, reading.hasher)?;
+            reading.nar.check()?;
             self.shared.schedule.close();
         } else {
             self.shared.schedule.release(reading);
@@ -223,15 +209,11 @@ impl Worker {
 
     /// Reads a part that the server has, for the hash alone.
     fn skip_part(&self, reading: &mut Reading) -> Result<(), Stop> {
-        let nar = &self.shared.nars[reading.nar];
+        let nar = &self.shared.nars[reading.index];
         let part = self.shared.part_length(nar, reading.part);
         let mut bench = self.bench()?;
-        self.read(
-            reading.nar,
-            &mut reading.reader,
-            &mut reading.hasher,
-            content_of(&mut bench, part),
-        )?;
+        let content = content_of(&mut bench, part);
+        self.read(reading.index, &mut reading.nar, content)?;
         reading.part += 1;
         Ok(())
     }
@@ -245,26 +227,12 @@ impl Worker {
     }
 
     /// Fills the buffer from a NAR, hashing what was read while it is in the cache.
-    fn read(
-        &self,
-        index: usize,
-        reader: &mut NarReader,
-        hasher: &mut Hasher,
-        content: &mut [u8],
-    ) -> Result<(), Stop> {
+    fn read(&self, index: usize, nar: &mut CheckedNar, content: &mut [u8]) -> Result<(), Stop> {
         for piece in content.chunks_mut(BLOCK) {
             if self.shared.is_stopped() || self.shared.is_abandoned(index) {
                 return Err(Stop::Quietly);
             }
-            let mut filled = 0;
-            while filled < piece.len() {
-                let count = reader.read(&mut piece[filled..])?;
-                if count == 0 {
-                    return Err(wrong_size(&self.shared.nars[index], "fewer"));
-                }
-                filled += count;
-            }
-            hasher.update(piece);
+            nar.fill(piece)?;
             self.shared.observer.event(&PushEvent::Read {
                 nar_bytes: piece.len() as u64,
             });
@@ -272,14 +240,19 @@ impl Worker {
         Ok(())
     }
 
-    fn compressor<'a>(
-        &self,
-        compressor: &'a mut Option<Compressor>,
-    ) -> Result<&'a mut Compressor, Stop> {
-        match compressor {
-            Some(compressor) => Ok(compressor),
-            None => Ok(compressor.insert(Compressor::new(self.shared.level)?)),
-        }
+    /// Makes one frame of the content, and tells of it.
+    fn frame(&self, content: &[u8], room: &mut [u8]) -> Result<usize, Stop> {
+        let mut compressor = self.compressor.borrow_mut();
+        let compressor = match &mut *compressor {
+            Some(compressor) => compressor,
+            none => none.insert(Compressor::new(self.shared.level)?),
+        };
+        let bytes = compressor.frame(content, room)?;
+        self.shared.observer.event(&PushEvent::Compressed {
+            nar_bytes: content.len() as u64,
+            bytes: bytes as u64,
+        });
+        Ok(bytes)
     }
 
     /// Compresses what was read to a bench, which is then free for another.
@@ -288,23 +261,10 @@ impl Worker {
         mut bench: Bench,
         size: u64,
         reservation: &mut Reservation,
-        compressor: &mut Option<Compressor>,
     ) -> Result<Vec<Block>, Stop> {
-        let size = length(size);
-        let compressor = self.compressor(compressor)?;
-        let compressed = compressor.frame(&bench.content[..size], &mut bench.frame)?;
-        self.tell_compressed(size, compressed);
-        Ok(compress::into_blocks(
-            &bench.frame[..compressed],
-            reservation,
-        )?)
-    }
-
-    fn tell_compressed(&self, nar_bytes: usize, bytes: usize) {
-        self.shared.observer.event(&PushEvent::Compressed {
-            nar_bytes: nar_bytes as u64,
-            bytes: bytes as u64,
-        });
+        let Tools { content, frame } = &mut bench.tools;
+        let compressed = self.frame(&content[..length(size)], frame)?;
+        Ok(compress::into_blocks(&frame[..compressed], reservation)?)
     }
 
     fn part(&self, index: usize, number: u64, frame: Vec<Block>) -> Result<ReadyPart, Stop> {
@@ -321,13 +281,13 @@ impl Worker {
     }
 
     fn too_large(&self, length: u64) -> Stop {
-        Stop::Failed(
-            FailureKind::Refused,
-            format!(
+        Stop::Failed(Unusable {
+            kind: FailureKind::Refused,
+            reason: format!(
                 "it needs a request of {length} bytes, and the server takes {} at most",
                 self.shared.limits.body_size
             ),
-        )
+        })
     }
 }
 
@@ -356,41 +316,13 @@ fn length(size: u64) -> usize {
 
 /// So much of a bench's room for content. A bench has room for every part and every batched NAR.
 fn content_of(bench: &mut Bench, size: u64) -> &mut [u8] {
-    let size = length(size).min(bench.content.len());
-    &mut bench.content[..size]
+    let content = &mut bench.tools.content;
+    let size = length(size).min(content.len());
+    &mut content[..size]
 }
 
 fn take(reservation: &mut Reservation) -> Result<Block, Stop> {
-    reservation.take().ok_or_else(|| {
-        // Cannot be: as many as are taken were reserved.
-        Stop::Failed(FailureKind::Unreadable, "no memory is left".to_owned())
-    })
-}
-
-/// Compares a NAR of which all expected bytes were read with what Nix has recorded of it.
-fn check_whole(nar: &NarWork, reader: &mut NarReader, hasher: Hasher) -> Result<(), Stop> {
-    if reader.read(&mut [0])? != 0 {
-        return Err(wrong_size(nar, "more"));
-    }
-    let found: NarHash = hasher.finish();
-    if found == nar.hash {
-        return Ok(());
-    }
-    Err(Stop::Failed(
-        FailureKind::Corrupted,
-        format!(
-            "its files are not what Nix recorded: the NAR hash is {found}, recorded is {}",
-            nar.hash
-        ),
-    ))
-}
-
-fn wrong_size(nar: &NarWork, word: &str) -> Stop {
-    Stop::Failed(
-        FailureKind::Corrupted,
-        format!(
-            "its files are not what Nix recorded: the NAR has {word} than the recorded {} bytes",
-            nar.size
-        ),
-    )
+    // Cannot be: as many as are taken were reserved.
+    let none_left = || Stop::unreadable("no memory is left".to_owned());
+    reservation.take().ok_or_else(none_left)
 }

@@ -4,7 +4,7 @@
 
 use fh_api::{AccessExplanation, AccessList, FlakePattern, Name, UserAccess};
 
-use super::flake_path;
+use super::pattern_path;
 use crate::client::Client;
 use crate::error::{Error, Result};
 
@@ -16,38 +16,26 @@ impl Client {
         path: &str,
         user: Option<&Name>,
     ) -> Result<AccessExplanation> {
-        // Letters, digits and what else may stand in the name of a store path; of these only `+`, `=` and
-        // `?` mean something in a query.
+        // Letters, digits and what else may stand in the name of a store path.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
         if !path.bytes().all(allowed) {
             return Err(Error::InvalidRequest {
                 reason: format!("{path:?} is not the name of a store path"),
             });
         }
-        let path = path
-            .replace('+', "%2B")
-            .replace('=', "%3D")
-            .replace('?', "%3F");
+        let path: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
         let user = user.map(|user| format!("&user={user}")).unwrap_or_default();
         self.get(&format!("/access?path={path}{user}")).await
     }
 
     /// Who has a role on a flake, or on every flake of an organisation, and what gives it to them.
     pub async fn access_list(&self, on: &FlakePattern) -> Result<AccessList> {
-        let path = match on {
-            FlakePattern::Flake(flake) => format!("{}/access", flake_path(flake)),
-            FlakePattern::Organization(org) => format!("/orgs/{org}/access"),
-            FlakePattern::All => {
-                return Err(Error::InvalidRequest {
-                    reason: "roles are on a flake or on the flakes of one organisation".to_owned(),
-                });
-            }
-        };
-        self.get(&path).await
+        let path = pattern_path(on, "roles")?;
+        self.get(&format!("{path}/access")).await
     }
+}
 
+routes! {
     /// What an account is in, holds and can reach.
-    pub async fn user_access(&self, user: &Name) -> Result<UserAccess> {
-        self.get(&format!("/users/{user}/access")).await
-    }
+    get user_access(user: &Name) -> UserAccess: "/users/{user}/access";
 }

@@ -3,12 +3,10 @@
 //! [The module above](super) says what can go wrong, for all.
 
 use fh_nix::{NarInfo, StoreDir, StorePath};
-use http::{Method, StatusCode};
 
-use super::request;
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::http::Content;
+use crate::http::Request;
 use crate::text::safe_line;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
@@ -16,11 +14,10 @@ impl Client {
     /// What a cache at this client's address says of a store path; none where it does not give it to the
     /// caller, for whatever reason.
     pub async fn narinfo(&self, path: &StorePath, store: &StoreDir) -> Result<Option<NarInfo>> {
-        let address = format!("/{}.narinfo", path.hash());
-        let request = request(Method::GET, address, Content::Empty);
+        let request = Request::get(format!("/{}.narinfo", path.hash()));
         let answer = match self.transport.send(&request).await {
             Ok(answer) => answer,
-            Err(error) if error.status().is_some_and(is_refusal) => return Ok(None),
+            Err(error) if matches!(error.status(), Some(401 | 403 | 404)) => return Ok(None),
             Err(error) => return Err(error),
         };
         let invalid = |reason: &dyn std::fmt::Display| Error::InvalidAnswer {
@@ -34,14 +31,4 @@ impl Client {
         }
         Ok(Some(given))
     }
-}
-
-fn is_refusal(status: u16) -> bool {
-    [
-        StatusCode::NOT_FOUND,
-        StatusCode::UNAUTHORIZED,
-        StatusCode::FORBIDDEN,
-    ]
-    .iter()
-    .any(|refusal| refusal.as_u16() == status)
 }

@@ -4,9 +4,9 @@
 
 use fh_api::{CreateGrant, FlakePattern, GrantInfo, GrantList, Role, Subject};
 
-use super::{flake_path, json};
+use super::pattern_path;
 use crate::client::Client;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
 impl Client {
@@ -27,9 +27,8 @@ impl Client {
         subject: &Subject,
         role: Role,
     ) -> Result<GrantInfo> {
-        let content = json(&CreateGrant { role })?;
-        self.put(&format!("{}/{subject}", grants_path(on)?), content)
-            .await
+        let path = format!("{}/{subject}", grants_path(on)?);
+        self.put(&path, &CreateGrant { role }).await
     }
 
     /// Takes somebody's grant away.
@@ -41,11 +40,5 @@ impl Client {
 
 /// Subjects hold nothing that would have to be escaped in an address: `:` and `@` may stand there.
 fn grants_path(on: &FlakePattern) -> Result<String> {
-    match on {
-        FlakePattern::Flake(flake) => Ok(format!("{}/grants", flake_path(flake))),
-        FlakePattern::Organization(org) => Ok(format!("/orgs/{org}/grants")),
-        FlakePattern::All => Err(Error::InvalidRequest {
-            reason: "grants are on a flake or on the flakes of one organisation".to_owned(),
-        }),
-    }
+    Ok(format!("{}/grants", pattern_path(on, "grants")?))
 }

@@ -7,14 +7,13 @@ use fh_api::{
     SetFollows,
 };
 
-use super::json;
 use crate::client::Client;
 use crate::error::Result;
 
 /// Whose list of follows is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Follower {
-    /// The caller.
+    /// The caller, for themselves.
     Caller,
     /// An organisation, for its members.
     Organization(Name),
@@ -36,9 +35,8 @@ impl Client {
         user: Option<&Name>,
         membership: Option<OrganizationRole>,
     ) -> Result<InvitationInfo> {
-        let content = json(&AcceptInvitation { membership })?;
-        self.put(&format!("/invitations/{org}{}", of(user)), content)
-            .await
+        let path = format!("/invitations/{org}{}", of(user));
+        self.put(&path, &AcceptInvitation { membership }).await
     }
 
     /// Declines what an organisation offers, or ends the standing of a guest there.
@@ -47,7 +45,7 @@ impl Client {
             .await
     }
 
-    /// What is followed.
+    /// What the caller, an organisation or everybody follows.
     pub async fn follows(&self, follower: &Follower) -> Result<FollowList> {
         let query = match follower {
             Follower::Caller => String::new(),
@@ -56,11 +54,11 @@ impl Client {
         };
         self.get(&format!("/follows{query}")).await
     }
+}
 
+routes! {
     /// Sets what is followed, if it is still what it was.
-    pub async fn set_follows(&self, wanted: &SetFollows) -> Result<FollowList> {
-        self.put("/follows", json(wanted)?).await
-    }
+    put set_follows(wanted: &SetFollows) -> FollowList: "/follows", wanted;
 }
 
 fn of(user: Option<&Name>) -> String {

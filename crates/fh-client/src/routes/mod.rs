@@ -4,6 +4,26 @@
 //! [`Error::Api`] with the server's sentence, [`Error::Status`] where something else answered,
 //! [`Error::Redirected`] and [`Error::InvalidAnswer`].
 
+/// Methods of [`Client`], each for one route: how it is asked, its name and what it takes, what the server answers, the
+/// address below the API's prefix, and what goes along. Names hold nothing that would have to be escaped in an address.
+macro_rules! routes {
+    ($(
+        $(#[$doc:meta])*
+        $ask:ident $name:ident($($argument:ident: $kind:ty),*) -> $answer:ty: $path:literal $(, $content:expr)*;
+    )+) => {
+        #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
+        #[allow(clippy::useless_format, reason = "some addresses are the same for everything")]
+        impl Client {
+            $(
+                $(#[$doc])*
+                pub async fn $name(&self $(, $argument: $kind)*) -> Result<$answer> {
+                    self.$ask(&format!($path) $(, $content)*).await
+                }
+            )+
+        }
+    };
+}
+
 mod access;
 mod cache;
 mod flakes;
@@ -20,15 +40,14 @@ mod users;
 
 pub use invitations::Follower;
 
-use bytes::Bytes;
-use fh_api::{API_PREFIX, Discovery, FlakeName, Whoami};
+use fh_api::{API_PREFIX, Discovery, FlakePattern, Whoami};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::http::{Answer, Content, Request};
+use crate::http::{Content, Request};
 use crate::retry::Repeat;
 use crate::text::safe_line;
 
@@ -52,7 +71,7 @@ impl Client {
             url: self.base_url().to_string(),
             reason,
         };
-        let request = request(Method::GET, "/.well-known/fh".to_owned(), Content::Empty);
+        let request = Request::get("/.well-known/fh");
         let answer = match self.transport.send(&request).await {
             Ok(answer) => answer,
             Err(
@@ -76,12 +95,11 @@ impl Client {
         }
         Ok(discovery)
     }
+}
 
+routes! {
     /// The caller as the server sees it.
-    #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
-    pub async fn whoami(&self) -> Result<Whoami> {
-        self.get("/whoami").await
-    }
+    get whoami() -> Whoami: "/whoami";
 }
 
 impl Client {
@@ -97,34 +115,41 @@ impl Client {
         new: &impl Serialize,
         exist_ok: bool,
     ) -> Result<Made<T>> {
-        let request = Request {
-            method: Method::POST,
-            path: format!("{API_PREFIX}{path}"),
-            content: json(new)?,
-            repeat: if exist_ok {
-                Repeat::Safe
-            } else {
-                Repeat::IfUnsent
-            },
-        };
+        let mut request = below_prefix(Method::POST, path, Content::json(new)?);
+        if !exist_ok {
+            request.repeat = Repeat::IfUnsent;
+        }
         let answer = self.transport.send(&request).await?;
         Ok(Made {
-            value: parse(&answer)?,
+            value: answer.json()?,
             is_new: answer.status == StatusCode::CREATED,
         })
     }
 
-    async fn put<T: DeserializeOwned>(&self, path: &str, content: Content) -> Result<T> {
-        self.call(Method::PUT, path, content).await
+    async fn post<T: DeserializeOwned>(&self, path: &str, what: &impl Serialize) -> Result<T> {
+        self.call(Method::POST, path, Content::json(what)?).await
+    }
+
+    /// What would be done twice if it were asked for twice.
+    async fn post_once<T: DeserializeOwned>(&self, path: &str, what: &impl Serialize) -> Result<T> {
+        self.create(path, what, false).await.map(|made| made.value)
+    }
+
+    async fn put<T: DeserializeOwned>(&self, path: &str, wanted: &impl Serialize) -> Result<T> {
+        self.call(Method::PUT, path, Content::json(wanted)?).await
+    }
+
+    /// Sends no body: the address says all.
+    async fn put_nothing<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.call(Method::PUT, path, Content::Empty).await
     }
 
     async fn patch<T: DeserializeOwned>(&self, path: &str, change: &impl Serialize) -> Result<T> {
-        self.call(Method::PATCH, path, json(change)?).await
+        self.call(Method::PATCH, path, Content::json(change)?).await
     }
 
     async fn delete(&self, path: &str) -> Result<()> {
-        let path = format!("{API_PREFIX}{path}");
-        let request = request(Method::DELETE, path, Content::Empty);
+        let request = below_prefix(Method::DELETE, path, Content::Empty);
         self.transport.send(&request).await.map(drop)
     }
 
@@ -134,36 +159,22 @@ impl Client {
         path: &str,
         content: Content,
     ) -> Result<T> {
-        let request = request(method, format!("{API_PREFIX}{path}"), content);
-        parse(&self.transport.send(&request).await?)
+        let request = below_prefix(method, path, content);
+        self.transport.send(&request).await?.json()
     }
 }
 
-/// Below the API's prefix. Names hold nothing that would have to be escaped in an address.
-fn flake_path(flake: &FlakeName) -> String {
-    format!("/flakes/{}/{}", flake.org, flake.project)
+fn below_prefix(method: Method, path: &str, content: Content) -> Request {
+    Request::new(method, format!("{API_PREFIX}{path}"), content)
 }
 
-fn request(method: Method, path: String, content: Content) -> Request {
-    Request {
-        method,
-        path,
-        content,
-        repeat: Repeat::Safe,
+/// The address of a flake, or of an organisation for all of its flakes.
+fn pattern_path(on: &FlakePattern, what: &str) -> Result<String> {
+    match on {
+        FlakePattern::Flake(flake) => Ok(format!("/flakes/{flake}")),
+        FlakePattern::Organization(org) => Ok(format!("/orgs/{org}")),
+        FlakePattern::All => Err(Error::InvalidRequest {
+            reason: format!("{what} are on a flake or on the flakes of one organisation"),
+        }),
     }
-}
-
-fn json(value: &impl Serialize) -> Result<Content> {
-    // Our own types: only a map with keys that are no strings could fail, and there is none.
-    let text = serde_json::to_vec(value).map_err(|error| Error::InvalidRequest {
-        reason: error.to_string(),
-    })?;
-    Ok(Content::Json(Bytes::from(text)))
-}
-
-fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
-    serde_json::from_slice(&answer.body).map_err(|error| Error::InvalidAnswer {
-        url: answer.url.clone(),
-        reason: safe_line(&error.to_string(), 300),
-    })
 }

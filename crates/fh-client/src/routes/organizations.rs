@@ -8,145 +8,55 @@ use fh_api::{
     TeamList, TeamMemberInfo, UpdateOrganization, UserInfo, UserList,
 };
 
-use super::{Made, json};
+use super::Made;
 use crate::client::Client;
 use crate::error::Result;
-use crate::http::Content;
 
-#[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
-impl Client {
+routes! {
     /// The organisations that the caller may see.
-    pub async fn organizations(&self) -> Result<OrganizationList> {
-        self.get("/orgs").await
-    }
-
-    /// Makes an organisation.
-    pub async fn create_organization(
-        &self,
-        new: &CreateOrganization,
-    ) -> Result<Made<OrganizationInfo>> {
-        self.create("/orgs", new, new.exist_ok).await
-    }
-
-    /// One organisation.
-    pub async fn organization(&self, org: &Name) -> Result<OrganizationInfo> {
-        self.get(&format!("/orgs/{org}")).await
-    }
-
+    get organizations() -> OrganizationList: "/orgs";
+    /// Makes an organisation, which the caller owns.
+    create create_organization(new: &CreateOrganization) -> Made<OrganizationInfo>: "/orgs", new, new.exist_ok;
+    /// One organisation that the caller may see.
+    get organization(org: &Name) -> OrganizationInfo: "/orgs/{org}";
     /// Changes who may push to an organisation's flakes.
-    pub async fn update_organization(
-        &self,
-        org: &Name,
-        change: &UpdateOrganization,
-    ) -> Result<OrganizationInfo> {
-        self.patch(&format!("/orgs/{org}"), change).await
-    }
-
+    patch update_organization(org: &Name, change: &UpdateOrganization) -> OrganizationInfo: "/orgs/{org}", change;
     /// Deletes an organisation that has no flakes.
-    pub async fn delete_organization(&self, org: &Name) -> Result<()> {
-        self.delete(&format!("/orgs/{org}")).await
-    }
+    delete delete_organization(org: &Name) -> (): "/orgs/{org}";
 
-    /// An organisation's members.
-    pub async fn members(&self, org: &Name) -> Result<MemberList> {
-        self.get(&format!("/orgs/{org}/members")).await
-    }
-
+    /// The members of an organisation, owners among them.
+    get members(org: &Name) -> MemberList: "/orgs/{org}/members";
     /// One member, also by a former name.
-    pub async fn member(&self, org: &Name, user: &Name) -> Result<MemberInfo> {
-        self.get(&format!("/orgs/{org}/members/{user}")).await
-    }
-
+    get member(org: &Name, user: &Name) -> MemberInfo: "/orgs/{org}/members/{user}";
     /// Invites somebody to be a member, or changes what a member is.
-    pub async fn set_member(
-        &self,
-        org: &Name,
-        user: &Name,
-        role: OrganizationRole,
-    ) -> Result<MemberInfo> {
-        let content = json(&SetMember { role })?;
-        self.put(&format!("/orgs/{org}/members/{user}"), content)
-            .await
-    }
-
+    put set_member(org: &Name, user: &Name, role: OrganizationRole) -> MemberInfo:
+        "/orgs/{org}/members/{user}", &SetMember { role };
     /// Takes an account out of an organisation and of its teams; the caller's own leaves.
-    pub async fn remove_member(&self, org: &Name, user: &Name) -> Result<()> {
-        self.delete(&format!("/orgs/{org}/members/{user}")).await
-    }
+    delete remove_member(org: &Name, user: &Name) -> (): "/orgs/{org}/members/{user}";
 
-    /// An organisation's teams.
-    pub async fn teams(&self, org: &Name) -> Result<TeamList> {
-        self.get(&format!("/orgs/{org}/teams")).await
-    }
-
-    /// Makes a team.
-    pub async fn create_team(&self, org: &Name, new: &CreateTeam) -> Result<Made<TeamInfo>> {
-        self.create(&format!("/orgs/{org}/teams"), new, new.exist_ok)
-            .await
-    }
-
+    /// The teams of an organisation, without who is in them.
+    get teams(org: &Name) -> TeamList: "/orgs/{org}/teams";
+    /// Makes a team, with nobody in it.
+    create create_team(org: &Name, new: &CreateTeam) -> Made<TeamInfo>: "/orgs/{org}/teams", new, new.exist_ok;
     /// A team and who is in it.
-    pub async fn team(&self, org: &Name, team: &Name) -> Result<TeamDetails> {
-        self.get(&format!("/orgs/{org}/teams/{team}")).await
-    }
-
+    get team(org: &Name, team: &Name) -> TeamDetails: "/orgs/{org}/teams/{team}";
     /// Deletes a team with all that was granted to it.
-    pub async fn delete_team(&self, org: &Name, team: &Name) -> Result<()> {
-        self.delete(&format!("/orgs/{org}/teams/{team}")).await
-    }
-
+    delete delete_team(org: &Name, team: &Name) -> (): "/orgs/{org}/teams/{team}";
     /// One member of a team, also by a former name.
-    pub async fn team_member(
-        &self,
-        org: &Name,
-        team: &Name,
-        user: &Name,
-    ) -> Result<TeamMemberInfo> {
-        self.get(&format!("/orgs/{org}/teams/{team}/members/{user}"))
-            .await
-    }
-
+    get team_member(org: &Name, team: &Name, user: &Name) -> TeamMemberInfo: "/orgs/{org}/teams/{team}/members/{user}";
     /// Puts a member of the organisation into a team.
-    pub async fn add_team_member(
-        &self,
-        org: &Name,
-        team: &Name,
-        user: &Name,
-    ) -> Result<TeamMemberInfo> {
-        let path = format!("/orgs/{org}/teams/{team}/members/{user}");
-        self.put(&path, Content::Empty).await
-    }
-
+    put_nothing add_team_member(org: &Name, team: &Name, user: &Name) -> TeamMemberInfo:
+        "/orgs/{org}/teams/{team}/members/{user}";
     /// Takes an account out of a team.
-    pub async fn remove_team_member(&self, org: &Name, team: &Name, user: &Name) -> Result<()> {
-        self.delete(&format!("/orgs/{org}/teams/{team}/members/{user}"))
-            .await
-    }
+    delete remove_team_member(org: &Name, team: &Name, user: &Name) -> (): "/orgs/{org}/teams/{team}/members/{user}";
 
-    /// An organisation's service accounts.
-    pub async fn service_accounts(&self, org: &Name) -> Result<UserList> {
-        self.get(&format!("/orgs/{org}/service-accounts")).await
-    }
-
+    /// The service accounts that belong to an organisation.
+    get service_accounts(org: &Name) -> UserList: "/orgs/{org}/service-accounts";
     /// One service account of an organisation, also by a former name.
-    pub async fn service_account(&self, org: &Name, user: &Name) -> Result<UserInfo> {
-        self.get(&format!("/orgs/{org}/service-accounts/{user}"))
-            .await
-    }
-
+    get service_account(org: &Name, user: &Name) -> UserInfo: "/orgs/{org}/service-accounts/{user}";
     /// Makes a service account of an organisation.
-    pub async fn create_service_account(
-        &self,
-        org: &Name,
-        new: &CreateServiceAccount,
-    ) -> Result<Made<UserInfo>> {
-        self.create(&format!("/orgs/{org}/service-accounts"), new, new.exist_ok)
-            .await
-    }
-
+    create create_service_account(org: &Name, new: &CreateServiceAccount) -> Made<UserInfo>:
+        "/orgs/{org}/service-accounts", new, new.exist_ok;
     /// Removes a service account of an organisation with all its tokens.
-    pub async fn remove_service_account(&self, org: &Name, user: &Name) -> Result<()> {
-        self.delete(&format!("/orgs/{org}/service-accounts/{user}"))
-            .await
-    }
+    delete remove_service_account(org: &Name, user: &Name) -> (): "/orgs/{org}/service-accounts/{user}";
 }

@@ -3,17 +3,17 @@
 //! [The module above](super) says what can go wrong, for all.
 
 use fh_api::{
-    API_PREFIX, BatchAnswer, CommitSummary, FlakeName, NAR_BATCH_MEDIA_TYPE, PartAnswer, PushPlan,
-    PushRequest,
+    BatchAnswer, CommitSummary, FlakeName, NAR_BATCH_MEDIA_TYPE, PartAnswer, PushPlan, PushRequest,
 };
 use fh_nix::NarHash;
 use http::Method;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{flake_path, json, parse, request};
+use super::below_prefix;
 use crate::client::Client;
 use crate::error::Result;
-use crate::http::{Content, Request, UploadBody};
+use crate::http::{Content, UploadBody};
 use crate::retry::{Repeat, RetryListener};
 
 /// The media type of one part of a NAR.
@@ -28,9 +28,10 @@ impl Client {
         push: &PushRequest,
         listener: &RetryListener<'_>,
     ) -> Result<PushPlan> {
-        let path = format!("{API_PREFIX}{}/pushes", flake_path(flake));
-        let request = request(Method::POST, path, json(push)?);
-        parse(&self.transport.send_telling(&request, listener).await?)
+        let path = format!("/flakes/{flake}/pushes");
+        let request = below_prefix(Method::POST, &path, Content::json(push)?);
+        let answer = self.transport.send_telling(&request, listener).await?;
+        answer.json()
     }
 
     /// Sends a batch of NARs; sending it twice does no harm.
@@ -41,10 +42,9 @@ impl Client {
         batch: UploadBody,
         listener: &RetryListener<'_>,
     ) -> Result<BatchAnswer> {
-        let path = format!("{API_PREFIX}{}/pushes/{push}/nars", flake_path(flake));
+        let path = format!("/flakes/{flake}/pushes/{push}/nars");
         let content = Content::Upload(NAR_BATCH_MEDIA_TYPE, batch);
-        let request = of_plan(Method::POST, path, content);
-        parse(&self.transport.send_telling(&request, listener).await?)
+        self.of_plan(Method::POST, path, content, listener).await
     }
 
     /// Sends one part of a large NAR; sending it twice does no harm.
@@ -57,13 +57,10 @@ impl Client {
         part: UploadBody,
         listener: &RetryListener<'_>,
     ) -> Result<PartAnswer> {
-        let path = format!(
-            "{API_PREFIX}{}/pushes/{push}/nars/{}/parts/{number}",
-            flake_path(flake),
-            nar.to_base32()
-        );
-        let request = of_plan(Method::PUT, path, Content::Upload(PART_MEDIA_TYPE, part));
-        parse(&self.transport.send_telling(&request, listener).await?)
+        let nar = nar.to_base32();
+        let path = format!("/flakes/{flake}/pushes/{push}/nars/{nar}/parts/{number}");
+        let content = Content::Upload(PART_MEDIA_TYPE, part);
+        self.of_plan(Method::PUT, path, content, listener).await
     }
 
     /// Makes the whole push visible, or nothing of it.
@@ -73,22 +70,27 @@ impl Client {
         push: Uuid,
         listener: &RetryListener<'_>,
     ) -> Result<CommitSummary> {
-        let path = format!("{API_PREFIX}{}/pushes/{push}/commit", flake_path(flake));
-        let request = of_plan(Method::POST, path, Content::Empty);
-        parse(&self.transport.send_telling(&request, listener).await?)
+        let path = format!("/flakes/{flake}/pushes/{push}/commit");
+        self.of_plan(Method::POST, path, Content::Empty, listener)
+            .await
     }
 
-    /// Tells the server to forget a push.
-    pub async fn abandon_push(&self, flake: &FlakeName, push: Uuid) -> Result<()> {
-        self.delete(&format!("{}/pushes/{push}", flake_path(flake)))
-            .await
+    /// A request for a push that a plan has begun for this caller.
+    async fn of_plan<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: String,
+        content: Content,
+        listener: &RetryListener<'_>,
+    ) -> Result<T> {
+        let mut request = below_prefix(method, &path, content);
+        request.repeat = Repeat::Known;
+        let answer = self.transport.send_telling(&request, listener).await?;
+        answer.json()
     }
 }
 
-/// A request for a push that a plan has begun for this caller.
-fn of_plan(method: Method, path: String, content: Content) -> Request {
-    Request {
-        repeat: Repeat::Known,
-        ..request(method, path, content)
-    }
+routes! {
+    /// Tells the server to forget a push.
+    delete abandon_push(flake: &FlakeName, push: Uuid) -> (): "/flakes/{flake}/pushes/{push}";
 }

@@ -2,32 +2,18 @@
 //!
 //! [The module above](super) says what can go wrong, for all.
 
-use fh_api::{API_PREFIX, AuditList, KeyList, Name, RotateKeys, SubstituterList};
-use http::Method;
+use fh_api::{AuditList, KeyList, Name, RotateKeys, SubstituterList};
 
-use super::{json, parse, request};
 use crate::audit::AuditFilter;
 use crate::client::Client;
 use crate::credentials::Reading;
 use crate::error::Result;
-use crate::http::Request;
-use crate::retry::Repeat;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
 impl Client {
     /// What was done and what was refused; for administrators.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<AuditList> {
         self.get(&format!("/audit?{}", filter.query())).await
-    }
-
-    /// The keys that sign path infos; needs no token.
-    pub async fn keys(&self) -> Result<KeyList> {
-        self.get("/keys").await
-    }
-
-    /// The keys that sign what an organisation serves.
-    pub async fn organization_keys(&self, org: &Name) -> Result<KeyList> {
-        self.get(&format!("/orgs/{org}/keys")).await
     }
 
     /// What Nix is to read from, for the caller.
@@ -43,28 +29,15 @@ impl Client {
         };
         self.get(&format!("/substituters{query}")).await
     }
+}
 
-    /// Lets the server's standby key sign from now on; for server administrators.
-    pub async fn rotate_keys(&self, wanted: &RotateKeys) -> Result<KeyList> {
-        self.rotate("/keys/rotate", wanted).await
-    }
-
+routes! {
+    /// The keys that sign path infos; needs no token.
+    get keys() -> KeyList: "/keys";
+    /// The keys that sign what an organisation serves.
+    get organization_keys(org: &Name) -> KeyList: "/orgs/{org}/keys";
+    /// Lets the server's standby key sign from now on; for server administrators. Twice would be one rotation too many.
+    post_once rotate_keys(wanted: &RotateKeys) -> KeyList: "/keys/rotate", wanted;
     /// Lets an organisation's own standby key sign from now on; for its owners.
-    pub async fn rotate_organization_keys(
-        &self,
-        org: &Name,
-        wanted: &RotateKeys,
-    ) -> Result<KeyList> {
-        self.rotate(&format!("/orgs/{org}/keys/rotate"), wanted)
-            .await
-    }
-
-    async fn rotate(&self, path: &str, wanted: &RotateKeys) -> Result<KeyList> {
-        let request = Request {
-            // Twice would be one rotation too many.
-            repeat: Repeat::IfUnsent,
-            ..request(Method::POST, format!("{API_PREFIX}{path}"), json(wanted)?)
-        };
-        parse(&self.transport.send(&request).await?)
-    }
+    post_once rotate_organization_keys(org: &Name, wanted: &RotateKeys) -> KeyList: "/orgs/{org}/keys/rotate", wanted;
 }

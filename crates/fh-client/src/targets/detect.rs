@@ -3,38 +3,36 @@
 use fh_api::ErrorCode;
 
 use super::PushTarget;
-use super::attic::wire::CacheConfig;
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::foreign::FlakeHub;
-use crate::http::{Content, Request};
-use crate::protocol::Protocol;
-use crate::retry::Repeat;
+use crate::foreign::{AtticCache, FlakeHub};
+use crate::http::Request;
+use crate::server_kind::ServerKind;
 use crate::server_url::ServerUrl;
 
 /// What tells a protocol without asking anybody.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// The server.
+    /// The server that is to be pushed to.
     pub server: &'a ServerUrl,
     /// What was remembered of it.
-    pub remembered: Option<Protocol>,
+    pub remembered: Option<ServerKind>,
     /// Whether the token for it is one of an fh server, as [`fh_api::TOKEN_PREFIX`] says.
     pub fh_token: bool,
-    /// Where FlakeHub is.
+    /// The addresses at which FlakeHub is.
     pub flakehub: &'a FlakeHub,
 }
 
 impl Known<'_> {
     /// The protocol, where it is known.
     #[must_use]
-    pub fn protocol(&self) -> Option<Protocol> {
+    pub fn protocol(&self) -> Option<ServerKind> {
         if self.remembered.is_some() {
             self.remembered
         } else if self.flakehub.is_at(self.server) {
-            Some(Protocol::FlakeHub)
+            Some(ServerKind::FlakeHub)
         } else {
-            self.fh_token.then_some(Protocol::Fh)
+            self.fh_token.then_some(ServerKind::Fh)
         }
     }
 }
@@ -46,10 +44,10 @@ impl Known<'_> {
 /// # Errors
 ///
 /// [`Error::UnknownProtocol`] where neither answers, and those of a request.
-pub async fn detect(client: &Client, target: &PushTarget) -> Result<Protocol> {
+pub async fn detect(client: &Client, target: &PushTarget) -> Result<ServerKind> {
     let anonymous = client.without_token();
     match anonymous.discovery().await {
-        Ok(_) => return Ok(Protocol::Fh),
+        Ok(_) => return Ok(ServerKind::Fh),
         Err(Error::NotAnFhServer { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -59,7 +57,7 @@ pub async fn detect(client: &Client, target: &PushTarget) -> Result<Protocol> {
         PushTarget::Flake(_) => "main",
     };
     if answers_like_attic(&anonymous, cache).await? {
-        return Ok(Protocol::Attic);
+        return Ok(ServerKind::Attic);
     }
     Err(Error::UnknownProtocol {
         url: client.base_url().to_string(),
@@ -67,15 +65,10 @@ pub async fn detect(client: &Client, target: &PushTarget) -> Result<Protocol> {
 }
 
 async fn answers_like_attic(anonymous: &Client, cache: &str) -> Result<bool> {
-    let request = Request {
-        method: http::Method::GET,
-        path: format!("/_api/v1/cache-config/{cache}"),
-        content: Content::Empty,
-        repeat: Repeat::Safe,
-    };
+    let request = Request::get(format!("/_api/v1/cache-config/{cache}"));
     match anonymous.transport.send(&request).await {
         Ok(answer) => {
-            let config = serde_json::from_slice::<CacheConfig>(&answer.body);
+            let config = serde_json::from_slice::<AtticCache>(&answer.body);
             Ok(config.is_ok_and(|config| config.is_of_attic()))
         }
         // Its error names are none of ours.
@@ -94,13 +87,9 @@ async fn answers_like_attic(anonymous: &Client, cache: &str) -> Result<bool> {
 /// # Errors
 ///
 /// [`Error::WrongTarget`].
-pub fn flake_or_cache(protocol: Protocol, server: &ServerUrl, target: &PushTarget) -> Result<()> {
-    let fits = match (protocol, target) {
-        (Protocol::Attic, PushTarget::Cache(_))
-        | (Protocol::Fh | Protocol::FlakeHub, PushTarget::Flake(_)) => true,
-        (Protocol::Attic, PushTarget::Flake(_))
-        | (Protocol::Fh | Protocol::FlakeHub, PushTarget::Cache(_)) => false,
-    };
+pub fn flake_or_cache(protocol: ServerKind, server: &ServerUrl, target: &PushTarget) -> Result<()> {
+    // Only attic has caches, and it has no flakes.
+    let fits = (protocol == ServerKind::Attic) == matches!(target, PushTarget::Cache(_));
     if fits {
         return Ok(());
     }
@@ -115,7 +104,7 @@ pub fn flake_or_cache(protocol: Protocol, server: &ServerUrl, target: &PushTarge
 mod tests {
     use super::*;
 
-    fn known(server: &str, remembered: Option<Protocol>, fh_token: bool) -> Option<Protocol> {
+    fn known(server: &str, remembered: Option<ServerKind>, fh_token: bool) -> Option<ServerKind> {
         Known {
             server: &server.parse().unwrap(),
             remembered,
@@ -128,21 +117,25 @@ mod tests {
     #[test]
     fn what_can_be_known_is_not_asked() {
         assert_eq!(known("https://a.org", None, false), None);
-        assert_eq!(known("https://a.org", None, true), Some(Protocol::Fh));
+        assert_eq!(known("https://a.org", None, true), Some(ServerKind::Fh));
         for host in ["flakehub.com", "api.flakehub.com", "cache.flakehub.com"] {
-            assert_eq!(known(host, None, false), Some(Protocol::FlakeHub), "{host}");
+            assert_eq!(
+                known(host, None, false),
+                Some(ServerKind::FlakeHub),
+                "{host}"
+            );
         }
         // Over plain HTTP it is not FlakeHub, whatever its name.
         assert_eq!(known("http://flakehub.com", None, false), None);
-        let remembered = Some(Protocol::Attic);
+        let remembered = Some(ServerKind::Attic);
         assert_eq!(known("https://a.org", remembered, true), remembered);
     }
 
     #[test]
     fn words_are_read_as_they_are_written() {
-        for word in Protocol::WORDS {
-            assert_eq!(word.parse::<Protocol>().unwrap().as_str(), *word);
+        for word in ServerKind::WORDS {
+            assert_eq!(word.parse::<ServerKind>().unwrap().as_str(), *word);
         }
-        assert!("Attic".parse::<Protocol>().is_err());
+        assert!("Attic".parse::<ServerKind>().is_err());
     }
 }

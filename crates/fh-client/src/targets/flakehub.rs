@@ -7,9 +7,8 @@ use uuid::Uuid;
 use super::CacheName;
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::http::{Content, Request};
-use crate::retry::{Repeat, RetryListener};
-use crate::text::safe_line;
+use crate::http::Request;
+use crate::retry::RetryListener;
 
 /// The answer of `/project/{org}/{project}`; it may hold more.
 #[derive(Debug, Deserialize)]
@@ -29,12 +28,7 @@ pub async fn cache_of(
     flake: &FlakeName,
     listener: &RetryListener<'_>,
 ) -> Result<CacheName> {
-    let request = Request {
-        method: http::Method::GET,
-        path: format!("/project/{}/{}", flake.org, flake.project),
-        content: Content::Empty,
-        repeat: Repeat::Safe,
-    };
+    let request = Request::get(format!("/project/{flake}"));
     let answer = match client.transport.send_telling(&request, listener).await {
         Err(error) if error.status() == Some(404) => {
             return Err(Error::NoSuchProject {
@@ -43,11 +37,7 @@ pub async fn cache_of(
         }
         result => result?,
     };
-    let project: Project =
-        serde_json::from_slice(&answer.body).map_err(|error| Error::InvalidAnswer {
-            url: answer.url,
-            reason: safe_line(&error.to_string(), 300),
-        })?;
+    let project: Project = answer.json()?;
     Ok(CacheName::of_project(
         project.organization_uuid_v7,
         project.project_uuid_v7,

@@ -17,6 +17,5 @@ mod detect;
 pub mod flakehub;
 mod name;
 
-pub use crate::protocol::{Protocol, UnknownProtocol};
 pub use detect::{Known, detect, flake_or_cache};
 pub use name::{CacheName, InvalidCacheName, PushTarget};

@@ -23,7 +23,7 @@ impl CacheName {
         Self(format!("{organization}:{project}"))
     }
 
-    /// The name itself.
+    /// The name, as it stands in addresses.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -7,83 +7,67 @@ use fh_conf::regular;
 use secrecy::SecretString;
 
 /// Where the kubelet puts the token for fh, where nothing else is said.
-pub const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/fh/token";
+const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/fh/token";
 
 /// The surroundings of a workload. Empty ones are of a machine like any other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WorkloadEnvironment {
     /// A variable that holds a JWT: its name, and what is in it.
     pub token_variable: Option<(String, Option<SecretString>)>,
     /// A file that holds a JWT.
     pub token_file: Option<PathBuf>,
-    /// `FH_ID_TOKEN`: a JWT.
+    /// `FH_ID_TOKEN`, which holds a JWT.
     pub id_token: Option<SecretString>,
-    /// GitHub Actions.
+    /// What GitHub Actions says to its jobs.
     pub github: GitHubEnvironment,
     /// This is a job of GitLab CI.
     pub gitlab: bool,
     /// This is a job of Buildkite.
     pub buildkite: bool,
-    /// The program of Buildkite's agent.
-    pub buildkite_agent: PathBuf,
+    /// The program of Buildkite's agent, where it is not the `buildkite-agent` of the PATH.
+    pub buildkite_agent: Option<PathBuf>,
     /// This is a job of CircleCI.
     pub circleci: bool,
-    /// CircleCI's program in its jobs.
-    pub circleci_program: PathBuf,
-    /// `CIRCLE_OIDC_TOKEN_V2`.
+    /// CircleCI's program in its jobs, where it is not the `circleci` of the PATH.
+    pub circleci_program: Option<PathBuf>,
+    /// `CIRCLE_OIDC_TOKEN_V2`: a JWT whose audience is the organisation.
     pub circleci_token: Option<SecretString>,
     /// This is a job of Semaphore.
     pub semaphore: bool,
-    /// `SEMAPHORE_OIDC_TOKEN`.
+    /// `SEMAPHORE_OIDC_TOKEN`: the only JWT of the job.
     pub semaphore_token: Option<SecretString>,
     /// This runs in a cluster of Kubernetes.
     pub kubernetes: bool,
-    /// Where a pod's token is, where nobody names a file.
-    pub kubernetes_token_file: PathBuf,
-    /// Google Cloud.
+    /// Where a pod's token is, where it is not at the usual place and nobody names a file.
+    pub kubernetes_token_file: Option<PathBuf>,
+    /// What Google Cloud says to what runs there.
     pub google: GoogleEnvironment,
-    /// AWS.
+    /// What says where keys of AWS are.
     pub aws: AwsEnvironment,
     /// What the firmware says of the machine.
     pub firmware: Firmware,
 }
 
-impl Default for WorkloadEnvironment {
-    fn default() -> Self {
-        Self {
-            token_variable: None,
-            token_file: None,
-            id_token: None,
-            github: GitHubEnvironment::default(),
-            gitlab: false,
-            buildkite: false,
-            buildkite_agent: PathBuf::from("buildkite-agent"),
-            circleci: false,
-            circleci_program: PathBuf::from("circleci"),
-            circleci_token: None,
-            semaphore: false,
-            semaphore_token: None,
-            kubernetes: false,
-            kubernetes_token_file: PathBuf::from(KUBERNETES_TOKEN_FILE),
-            google: GoogleEnvironment::default(),
-            aws: AwsEnvironment::default(),
-            firmware: Firmware::default(),
-        }
+impl WorkloadEnvironment {
+    /// Where a pod's token is.
+    pub(super) fn kubernetes_token_file(&self) -> &Path {
+        let named = self.kubernetes_token_file.as_deref();
+        named.unwrap_or(Path::new(KUBERNETES_TOKEN_FILE))
     }
 }
 
-/// GitHub Actions.
+/// What GitHub Actions says to its jobs.
 #[derive(Debug, Clone, Default)]
 pub struct GitHubEnvironment {
     /// This is a job of GitHub Actions.
     pub present: bool,
-    /// `ACTIONS_ID_TOKEN_REQUEST_URL`.
+    /// `ACTIONS_ID_TOKEN_REQUEST_URL`: where a JWT is asked for.
     pub request_url: Option<String>,
-    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`, with which it is asked for.
     pub request_token: Option<SecretString>,
 }
 
-/// Google Cloud.
+/// What Google Cloud says to what runs there.
 #[derive(Debug, Clone, Default)]
 pub struct GoogleEnvironment {
     /// `GCE_METADATA_HOST`: the metadata server, as `host` or `host:port`.
@@ -95,41 +79,43 @@ pub struct GoogleEnvironment {
 /// AWS, as its SDKs read it.
 #[derive(Clone, Default)]
 pub struct AwsEnvironment {
-    /// `AWS_ACCESS_KEY_ID`.
+    /// `AWS_ACCESS_KEY_ID`: the name of a key.
     pub access_key_id: Option<String>,
-    /// `AWS_SECRET_ACCESS_KEY`.
+    /// `AWS_SECRET_ACCESS_KEY`: the key itself.
     pub secret_access_key: Option<SecretString>,
-    /// `AWS_SESSION_TOKEN`.
+    /// `AWS_SESSION_TOKEN`, which belongs to temporary keys.
     pub session_token: Option<SecretString>,
-    /// `AWS_PROFILE`.
+    /// `AWS_PROFILE`: which profile of the shared files counts.
     pub profile: Option<String>,
+    /// AWS's command line, where it is not the `aws` of the PATH.
+    pub program: Option<PathBuf>,
     /// `AWS_SHARED_CREDENTIALS_FILE`, else the usual place.
     pub credentials_file: Option<PathBuf>,
     /// `AWS_CONFIG_FILE`, else the usual place.
     pub config_file: Option<PathBuf>,
-    /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
+    /// `AWS_REGION`, else `AWS_DEFAULT_REGION`: whose Security Token Service is asked.
     pub region: Option<String>,
-    /// `AWS_ENDPOINT_URL_STS`.
+    /// `AWS_ENDPOINT_URL_STS`: another address of that service.
     pub sts_endpoint: Option<String>,
-    /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`.
+    /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`: a path at the agent of ECS.
     pub container_relative_uri: Option<String>,
-    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
+    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`: the whole address of an agent.
     pub container_full_uri: Option<String>,
-    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN`, which is shown to the agent.
     pub container_token: Option<SecretString>,
-    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`.
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`: where that token is kept fresh.
     pub container_token_file: Option<PathBuf>,
-    /// `AWS_EC2_METADATA_DISABLED`.
+    /// `AWS_EC2_METADATA_DISABLED`: the metadata service is not to be asked.
     pub metadata_disabled: bool,
-    /// `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
+    /// `AWS_EC2_METADATA_SERVICE_ENDPOINT`: another address of that service.
     pub metadata_endpoint: Option<String>,
     /// A variable of Lambda is set.
     pub lambda: bool,
-    /// `AWS_WEB_IDENTITY_TOKEN_FILE`.
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`: a token that is exchanged for keys.
     pub web_identity_token_file: Option<PathBuf>,
-    /// `AWS_ROLE_ARN`.
+    /// `AWS_ROLE_ARN`: the role whose keys these are.
     pub role_arn: Option<String>,
-    /// `AWS_ROLE_SESSION_NAME`.
+    /// `AWS_ROLE_SESSION_NAME`: what that session is called.
     pub role_session_name: Option<String>,
 }
 
@@ -148,9 +134,9 @@ const FIRMWARE_LIMIT: u64 = 4096;
 /// What a machine's firmware says it is, on Linux: below `/sys/class/dmi/id`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Firmware {
-    /// `product_name`.
+    /// The file `product_name` there.
     pub product: String,
-    /// `sys_vendor`.
+    /// The file `sys_vendor` there.
     pub vendor: String,
 }
 

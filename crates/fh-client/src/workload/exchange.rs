@@ -28,7 +28,7 @@ const LONGEST_LIFE: u64 = 10 * 366 * 24 * 3600;
 /// A token of the server, for an identity.
 #[derive(Debug, Clone)]
 pub struct Exchanged {
-    /// The token.
+    /// The token that the server has made.
     pub token: SecretString,
     /// For how long it is good.
     pub expires_in: Duration,
@@ -36,46 +36,30 @@ pub struct Exchanged {
     pub scope: Option<String>,
 }
 
-impl Workload {
-    /// Exchanges the identity, asked for anew, for a token of this server. The workload acts for the first
-    /// organisation, and only reads the others; where none is named, the server knows which.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoIdentity`], [`Error::ExchangeRefused`], and those of a request.
-    pub async fn exchange(
-        &self,
-        server: &Client,
-        audience: &str,
-        organizations: &[Name],
-    ) -> Result<Exchanged> {
-        self.exchange_with(server, audience, organizations, None)
-            .await
-    }
+/// What is exchanged, and where.
+pub(super) struct Exchange<'a> {
+    pub(super) workload: &'a Workload,
+    pub(super) server: &'a Client,
+    pub(super) audience: &'a str,
+    /// The workload acts for the first, and only reads the others; where none is named, the server knows which.
+    pub(super) organizations: &'a [Name],
+}
 
+impl Exchange<'_> {
     /// Exchanges this identity, or where there is none, one that is asked for at each attempt: a JWT
     /// and a nonce may be good for one attempt only.
-    pub(super) async fn exchange_with(
-        &self,
-        server: &Client,
-        audience: &str,
-        organizations: &[Name],
-        identity: Option<&IdentityToken>,
-    ) -> Result<Exchanged> {
+    pub(super) async fn run(&self, identity: Option<&IdentityToken>) -> Result<Exchanged> {
+        let transport = &self.server.transport;
         let attempt = || async {
-            let form = self
-                .form(server, audience, organizations, identity)
-                .await
-                .map_err(Failure::end)?;
-            let request = post(TOKEN_PATH, Content::Form(form));
-            server.transport.attempt(&request).await
+            let form = self.form(identity).await.map_err(Failure::end)?;
+            let request = Request::new(Method::POST, TOKEN_PATH, Content::Form(form));
+            transport.attempt(&request).await
         };
-        let answer = server
-            .transport
+        let answer = transport
             .retry
-            .run(Repeat::Safe, &|event| server.transport.tell(event), attempt)
+            .run(Repeat::Safe, &|event| transport.tell(event), attempt)
             .await
-            .map_err(|error| self.unless_unknown(server, error))?;
+            .map_err(|error| self.unless_unknown(error))?;
         let parsed: ExchangeAnswer = parse(&answer)?;
         let token = SecretString::from(parsed.access_token);
         check_token(&token)?;
@@ -86,44 +70,40 @@ impl Workload {
         })
     }
 
-    async fn form(
-        &self,
-        server: &Client,
-        audience: &str,
-        organizations: &[Name],
-        identity: Option<&IdentityToken>,
-    ) -> Result<SecretString> {
-        let asked;
-        let identity = match identity {
-            Some(identity) => Some(identity),
-            None => {
-                asked = self.identity(audience).await?;
-                asked.as_ref()
-            }
+    async fn form(&self, identity: Option<&IdentityToken>) -> Result<SecretString> {
+        let asked = match identity {
+            Some(_) => None,
+            None => self.workload.identity(self.audience).await?,
         };
-        if let Some(identity) = identity {
+        if let Some(identity) = identity.or(asked.as_ref()) {
             let subject = identity.token.expose_secret();
-            return Ok(form(subject, JWT_TOKEN_TYPE, organizations));
+            return Ok(form(subject, JWT_TOKEN_TYPE, self.organizations));
         }
-        let nonce = nonce(server)
-            .await
-            .map_err(|error| self.unless_unknown(server, error))?;
-        let environment = &self.environment.aws;
-        let signed = aws::caller_identity(environment, &self.connections, audience, &nonce).await?;
+        let nonce = nonce(self.server).await;
+        let nonce = nonce.map_err(|error| self.unless_unknown(error))?;
+        let Workload {
+            environment,
+            connections,
+            ..
+        } = self.workload;
+        let signed =
+            aws::caller_identity(&environment.aws, connections, self.audience, &nonce).await?;
         let json = serde_json::to_vec(&signed).map_err(|error| Error::InvalidRequest {
             reason: error.to_string(),
         })?;
         let json = Zeroizing::new(json);
         let subject = Zeroizing::new(BASE64URL_NOPAD.encode(&json));
-        Ok(form(&subject, AWS_TOKEN_TYPE, organizations))
+        Ok(form(&subject, AWS_TOKEN_TYPE, self.organizations))
     }
 
     /// An error in better words where the server has no such route.
-    fn unless_unknown(&self, server: &Client, error: Error) -> Error {
+    fn unless_unknown(&self, error: Error) -> Error {
         match error.status() {
             Some(404 | 405 | 501) => no_identity(
-                self.provider,
-                format!("{} does not accept workload identities", server.base_url()),
+                format!(
+                    "{} does not accept workload identities",
+                    self.server.base_url()
+                ),
                 "It may be an older version: use a token (FH_TOKEN_FILE, `fh login`) until it is updated.",
             ),
             _ => error,
@@ -132,7 +112,7 @@ impl Workload {
 }
 
 async fn nonce(server: &Client) -> Result<String> {
-    let request = post(NONCE_PATH, Content::Empty);
+    let request = Request::new(Method::POST, NONCE_PATH, Content::Empty);
     let answer = server.transport.send(&request).await?;
     let parsed: NonceAnswer = parse(&answer)?;
     let is_word = !parsed.nonce.is_empty()
@@ -161,15 +141,6 @@ fn form(subject: &str, kind: &str, organizations: &[Name]) -> SecretString {
         )
         .finish();
     SecretString::from(text)
-}
-
-fn post(path: &str, content: Content) -> Request {
-    Request {
-        method: Method::POST,
-        path: path.to_owned(),
-        content,
-        repeat: Repeat::Safe,
-    }
 }
 
 fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T> {

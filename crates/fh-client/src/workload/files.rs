@@ -11,143 +11,99 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::WorkloadEnvironment;
 use super::identity::{IdentityToken, Origin, failed, no_identity, word};
 use crate::error::{Error, Result};
-use crate::provider::Provider;
 
 /// More than any token has.
 const LONGEST: u64 = 64 * 1024;
 
-/// The lines of a job that lets GitLab fill a variable.
-fn gitlab_lines(audience: &str) -> String {
-    format!(
+pub(super) fn gitlab(environment: &WorkloadEnvironment, audience: &str) -> Result<IdentityToken> {
+    let advice = format!(
         "Let GitLab give the job a token, in .gitlab-ci.yml:\n\
          \x20 id_tokens:\n\
          \x20   FH_ID_TOKEN:\n\
          \x20     aud: {audience}\n\
          A variable of another name is named by FH_WORKLOAD_TOKEN_VARIABLE."
+    );
+    named(
+        environment,
+        "this GitLab CI job has no identity token: FH_ID_TOKEN is not set",
+        &advice,
     )
-}
-
-pub(super) fn gitlab(environment: &WorkloadEnvironment, audience: &str) -> Result<IdentityToken> {
-    let advice = || gitlab_lines(audience);
-    match named(Provider::GitLab, environment, &advice)? {
-        Some(identity) => Ok(identity),
-        None => Err(no_identity(
-            Provider::GitLab,
-            "this GitLab CI job has no identity token: FH_ID_TOKEN is not set",
-            advice(),
-        )),
-    }
 }
 
 pub(super) fn semaphore(environment: &WorkloadEnvironment) -> Result<IdentityToken> {
     let Some(token) = &environment.semaphore_token else {
         return Err(no_identity(
-            Provider::Semaphore,
             "this Semaphore job has no identity token: SEMAPHORE_OIDC_TOKEN is not set",
             "Semaphore sets it if OpenID Connect is part of the organization's plan.",
         ));
     };
-    only_one(Provider::Semaphore, "SEMAPHORE_OIDC_TOKEN", token)
+    only_one("SEMAPHORE_OIDC_TOKEN", token)
 }
 
 pub(super) fn kubernetes(
     environment: &WorkloadEnvironment,
     audience: &str,
 ) -> Result<IdentityToken> {
-    let file = environment
-        .token_file
-        .as_deref()
-        .unwrap_or(&environment.kubernetes_token_file);
-    let advice = || {
-        let directory = file.parent().unwrap_or(file).display();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        format!(
-            "Project a token into the pod, and mount the volume at {directory}:\n\
-             \x20 volumes:\n\
-             \x20 - name: fh\n\
-             \x20   projected:\n\
-             \x20     sources:\n\
-             \x20     - serviceAccountToken:\n\
-             \x20         path: {name}\n\
-             \x20         audience: {audience}\n\
-             \x20         expirationSeconds: 3600\n\
-             A file in another place is named by FH_WORKLOAD_TOKEN_FILE."
-        )
-    };
-    kept_fresh(Provider::Kubernetes, file, &advice)
+    let file = environment.token_file.as_deref();
+    let file = file.unwrap_or_else(|| environment.kubernetes_token_file());
+    let directory = file.parent().unwrap_or(file).display();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let advice = format!(
+        "Project a token into the pod, and mount the volume at {directory}:\n\
+         \x20 volumes:\n\
+         \x20 - name: fh\n\
+         \x20   projected:\n\
+         \x20     sources:\n\
+         \x20     - serviceAccountToken:\n\
+         \x20         path: {name}\n\
+         \x20         audience: {audience}\n\
+         \x20         expirationSeconds: 3600\n\
+         A file in another place is named by FH_WORKLOAD_TOKEN_FILE."
+    );
+    kept_fresh(file, &advice)
 }
 
 pub(super) fn token(environment: &WorkloadEnvironment) -> Result<IdentityToken> {
-    let advice = || {
+    named(
+        environment,
+        "there is no identity token: none of FH_WORKLOAD_TOKEN_FILE, FH_WORKLOAD_TOKEN_VARIABLE \
+         and FH_ID_TOKEN is set",
         "Name a file that holds a JWT by FH_WORKLOAD_TOKEN_FILE, or a variable by \
-         FH_WORKLOAD_TOKEN_VARIABLE, or put it into FH_ID_TOKEN."
-            .to_owned()
-    };
-    match named(Provider::Token, environment, &advice)? {
-        Some(identity) => Ok(identity),
-        None => Err(no_identity(
-            Provider::Token,
-            "there is no identity token: none of FH_WORKLOAD_TOKEN_FILE, FH_WORKLOAD_TOKEN_VARIABLE \
-             and FH_ID_TOKEN is set",
-            advice(),
-        )),
-    }
+         FH_WORKLOAD_TOKEN_VARIABLE, or put it into FH_ID_TOKEN.",
+    )
 }
 
-/// The token that was named, if one was.
-fn named(
-    provider: Provider,
-    environment: &WorkloadEnvironment,
-    advice: &dyn Fn() -> String,
-) -> Result<Option<IdentityToken>> {
+/// The token that was named; without one, `missing` says so.
+fn named(environment: &WorkloadEnvironment, missing: &str, advice: &str) -> Result<IdentityToken> {
     if let Some((name, value)) = &environment.token_variable {
-        return match value {
-            Some(token) => only_one(provider, name, token).map(Some),
-            None => Err(no_identity(
-                provider,
-                format!(
-                    "there is no identity token: FH_WORKLOAD_TOKEN_VARIABLE names {name}, which is not set"
-                ),
-                advice(),
-            )),
-        };
+        let value = value.as_ref().ok_or_else(|| {
+            let reason = format!(
+                "there is no identity token: FH_WORKLOAD_TOKEN_VARIABLE names {name}, which is not set"
+            );
+            no_identity(reason, advice)
+        })?;
+        return only_one(name, value);
     }
     if let Some(file) = &environment.token_file {
-        return kept_fresh(provider, file, advice).map(Some);
+        return kept_fresh(file, advice);
     }
     let token = environment.id_token.as_ref();
-    token
-        .map(|token| only_one(provider, "FH_ID_TOKEN", token))
-        .transpose()
+    let token = token.ok_or_else(|| no_identity(missing, advice))?;
+    only_one("FH_ID_TOKEN", token)
 }
 
 /// The token in a variable: no process can change it.
-pub(super) fn only_one(
-    provider: Provider,
-    name: &str,
-    token: &SecretString,
-) -> Result<IdentityToken> {
+pub(super) fn only_one(name: &str, token: &SecretString) -> Result<IdentityToken> {
     Ok(IdentityToken {
-        token: word(provider, name, token.expose_secret())?,
+        token: word(name, token.expose_secret())?,
         origin: Origin::OnlyOne,
     })
 }
 
-fn kept_fresh(
-    provider: Provider,
-    file: &Path,
-    advice: &dyn Fn() -> String,
-) -> Result<IdentityToken> {
-    let text = read(file).map_err(|error| {
-        failed(
-            provider,
-            "there is no identity token".to_owned(),
-            advice(),
-            error,
-        )
-    })?;
+fn kept_fresh(file: &Path, advice: &str) -> Result<IdentityToken> {
+    let text = read(file).map_err(failed("there is no identity token", advice))?;
     Ok(IdentityToken {
-        token: word(provider, &file.display().to_string(), &text)?,
+        token: word(&file.display().to_string(), &text)?,
         origin: Origin::KeptFresh,
     })
 }

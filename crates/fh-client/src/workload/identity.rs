@@ -3,14 +3,13 @@
 use secrecy::SecretString;
 
 use crate::error::{Error, Result};
-use crate::provider::Provider;
 use crate::text::safe_line;
 use crate::token::check_token;
 
 /// An identity token, a JWT.
 #[derive(Debug, Clone)]
 pub struct IdentityToken {
-    /// The JWT.
+    /// The JWT, as it is sent.
     pub token: SecretString,
     /// Whether another one can be had at any time.
     pub origin: Origin,
@@ -38,12 +37,10 @@ pub struct Connections {
 
 /// No identity, for a reason of this machine.
 pub(in crate::workload) fn no_identity(
-    provider: Provider,
     reason: impl Into<String>,
     advice: impl Into<String>,
 ) -> Error {
     Error::NoIdentity {
-        provider,
         reason: reason.into(),
         advice: advice.into(),
         source: None,
@@ -52,33 +49,22 @@ pub(in crate::workload) fn no_identity(
 
 /// No identity, because something failed on the way to it.
 pub(in crate::workload) fn failed(
-    provider: Provider,
     reason: impl Into<String>,
     advice: impl Into<String>,
-    source: Error,
-) -> Error {
-    Error::NoIdentity {
-        provider,
+) -> impl FnOnce(Error) -> Error {
+    move |error| Error::NoIdentity {
         reason: reason.into(),
         advice: advice.into(),
-        source: Some(Box::new(source)),
+        source: Some(Box::new(error)),
     }
 }
 
 /// A text that has to be one word, such as a token.
-pub(in crate::workload) fn word(
-    provider: Provider,
-    what: &str,
-    text: &str,
-) -> Result<SecretString> {
+pub(in crate::workload) fn word(what: &str, text: &str) -> Result<SecretString> {
     let token = SecretString::from(text.trim());
+    let reason = || format!("{} holds no identity token", safe_line(what, 200));
     match check_token(&token) {
         Ok(()) => Ok(token),
-        Err(error) => Err(failed(
-            provider,
-            format!("{} holds no identity token", safe_line(what, 200)),
-            String::new(),
-            error,
-        )),
+        Err(error) => Err(failed(reason(), "")(error)),
     }
 }

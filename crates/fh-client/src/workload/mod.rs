@@ -21,19 +21,19 @@ mod exchange;
 mod files;
 mod google;
 mod identity;
+mod provider;
 mod remote;
 mod source;
 
 use std::sync::Arc;
 
-pub use crate::provider::{Provider, UnknownProvider};
 pub use aws::{AwsCredentials, Signing, sign};
 pub use environment::{
-    AwsEnvironment, Firmware, GitHubEnvironment, GoogleEnvironment, KUBERNETES_TOKEN_FILE,
-    WorkloadEnvironment,
+    AwsEnvironment, Firmware, GitHubEnvironment, GoogleEnvironment, WorkloadEnvironment,
 };
 pub use exchange::Exchanged;
 pub use identity::{Connections, IdentityToken, Origin};
+pub use provider::Provider;
 pub use source::{Manner, WorkloadSource};
 
 #[cfg(doc)]
@@ -76,7 +76,7 @@ impl Workload {
         }
     }
 
-    /// The platform.
+    /// The platform that gives the identity.
     #[must_use]
     pub fn provider(&self) -> Provider {
         self.provider
@@ -131,7 +131,7 @@ fn runs_on(provider: Provider, environment: &WorkloadEnvironment) -> bool {
         Provider::Semaphore => environment.semaphore,
         Provider::Kubernetes => {
             (environment.kubernetes && environment.token_file.is_some())
-                || environment.kubernetes_token_file.exists()
+                || environment.kubernetes_token_file().exists()
         }
         // Keys alone are on many a desk, and nobody there expects to be logged in by them.
         Provider::Aws => {

@@ -13,8 +13,6 @@ use super::identity::{Connections, IdentityToken, Origin, failed, no_identity, w
 use crate::client::{Client, ClientBuilder};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Content, Request};
-use crate::provider::Provider;
-use crate::retry::Repeat;
 use crate::text::safe_line;
 
 /// How long a connection to a metadata server may take: it is on this machine, or next to it.
@@ -36,44 +34,52 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// A service of a platform, which takes this token.
+    /// A service of a platform, with the token that it takes, if it takes one.
     pub(super) fn service(
         url: &str,
-        token: &SecretString,
+        token: Option<&SecretString>,
         connections: &Connections,
     ) -> Result<Self> {
-        Self::new(url, |builder| {
-            far(builder.token(token.clone()), connections)
+        Self::new(url, connections, |mut builder| {
+            if let Some(token) = token {
+                builder = builder.token(token.clone());
+            }
+            if let Some(pem) = &connections.ca_certificates {
+                builder = builder.ca_certificates(pem.clone());
+            }
+            builder.retries(RETRIES)
         })
-    }
-
-    /// A service of a platform, which takes no token of ours.
-    pub(super) fn open(url: &str, connections: &Connections) -> Result<Self> {
-        Self::new(url, |builder| far(builder, connections))
     }
 
     /// A metadata server: near, and never behind a proxy.
     pub(super) fn near(url: &str, headers: HeaderMap, connections: &Connections) -> Result<Self> {
-        Self::new(url, |builder| {
-            let builder = builder
+        Self::new(url, connections, |builder| {
+            builder
                 .headers(headers)
                 .proxies(false)
                 .connect_timeout(NEAR_CONNECT)
                 .read_timeout(NEAR_READ)
-                .retries(NEAR_RETRIES);
-            agent(builder, connections)
+                .retries(NEAR_RETRIES)
         })
     }
 
-    fn new(url: &str, set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Self> {
+    fn new(
+        url: &str,
+        connections: &Connections,
+        set_up: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self> {
         let refuse = |reason: String| Error::InvalidServerUrl {
             given: safe_line(url.rsplit('@').next().unwrap_or_default(), 120),
             reason,
         };
         let parsed = Url::parse(url.trim()).map_err(|error| refuse(error.to_string()))?;
         let base = parsed[..Position::BeforePath].parse()?;
+        let mut builder = set_up(ClientBuilder::new(base));
+        if let Some(name) = &connections.user_agent {
+            builder = builder.user_agent(name);
+        }
         Ok(Self {
-            client: set_up(ClientBuilder::new(base)).build()?,
+            client: builder.build()?,
             path: parsed[Position::BeforePath..Position::AfterQuery].to_owned(),
         })
     }
@@ -88,35 +94,15 @@ impl Remote {
 
     /// What may be asked twice.
     pub(super) async fn send(&self, method: Method, content: Content) -> Result<Answer> {
-        let request = Request {
-            method,
-            path: self.path.clone(),
-            content,
-            repeat: Repeat::Safe,
-        };
+        let request = Request::new(method, self.path.clone(), content);
         self.client.transport.send(&request).await
     }
 }
 
-fn far(builder: ClientBuilder, connections: &Connections) -> ClientBuilder {
-    let mut builder = builder.retries(RETRIES);
-    if let Some(pem) = &connections.ca_certificates {
-        builder = builder.ca_certificates(pem.clone());
-    }
-    agent(builder, connections)
-}
-
-fn agent(builder: ClientBuilder, connections: &Connections) -> ClientBuilder {
-    match &connections.user_agent {
-        Some(name) => builder.user_agent(name),
-        None => builder,
-    }
-}
-
-/// GitHub's answer.
+/// The part of GitHub's answer that counts.
 #[derive(Deserialize)]
 struct GitHubAnswer {
-    value: String,
+    value: SecretString,
 }
 
 const GITHUB_LINES: &str = "\
@@ -131,10 +117,8 @@ pub(super) async fn github(
     connections: &Connections,
     audience: &str,
 ) -> Result<IdentityToken> {
-    let provider = Provider::GitHub;
     let missing = |name: &str| {
         no_identity(
-            provider,
             format!("this GitHub Actions job may not ask for an identity token: {name} is not set"),
             GITHUB_LINES,
         )
@@ -143,28 +127,32 @@ pub(super) async fn github(
     let url = url.ok_or_else(|| missing("ACTIONS_ID_TOKEN_REQUEST_URL"))?;
     let token = environment.request_token.as_ref();
     let token = token.ok_or_else(|| missing("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))?;
-    let broken = |error: Error| {
-        failed(
-            provider,
+    let value = ask_github(&with_audience(url, audience), token, connections)
+        .await
+        .map_err(failed(
             "GitHub gives this job no identity token",
             GITHUB_LINES,
-            error,
-        )
-    };
-    let remote =
-        Remote::service(&with_audience(url, audience), token, connections).map_err(broken)?;
-    let answer = remote.get().await.map_err(broken)?;
-    let parsed: GitHubAnswer = serde_json::from_slice(&answer.body).map_err(|_| {
-        broken(Error::InvalidAnswer {
-            url: safe_line(&answer.url, 300),
-            reason: "it holds no `value`".to_owned(),
-        })
-    })?;
-    let value = SecretString::from(parsed.value);
+        ))?;
     Ok(IdentityToken {
-        token: word(provider, "GitHub's answer", value.expose_secret())?,
+        token: word("GitHub's answer", value.expose_secret())?,
         origin: Origin::Made,
     })
+}
+
+async fn ask_github(
+    url: &str,
+    token: &SecretString,
+    connections: &Connections,
+) -> Result<SecretString> {
+    let answer = Remote::service(url, Some(token), connections)?
+        .get()
+        .await?;
+    let parsed: GitHubAnswer =
+        serde_json::from_slice(&answer.body).map_err(|_| Error::InvalidAnswer {
+            url: safe_line(&answer.url, 300),
+            reason: "it holds no `value`".to_owned(),
+        })?;
+    Ok(parsed.value)
 }
 
 /// An address with the audience in its query.

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
 
 use super::Workload;
-use super::exchange::Exchanged;
+use super::exchange::{Exchange, Exchanged};
 use super::identity::{IdentityToken, Origin};
 use crate::authorization::{IssuedToken, TokenSource, left_of};
 use crate::client::Client;
@@ -32,7 +32,7 @@ pub enum Manner {
 #[derive(Debug)]
 pub struct WorkloadSource {
     workload: Workload,
-    /// Speaks for nobody.
+    /// A client that speaks for nobody.
     server: Client,
     manner: Manner,
     /// The one that the workload acts for, and those that it reads besides.
@@ -64,21 +64,27 @@ impl WorkloadSource {
         self
     }
 
-    /// Exchanges the identity for a token now.
+    /// Exchanges the identity, asked for anew, for a token of the server now.
     ///
     /// # Errors
     ///
-    /// As [`Workload::exchange`].
+    /// [`Error::NoIdentity`], [`Error::ExchangeRefused`], and those of a request.
     pub async fn exchange(&self) -> Result<Exchanged> {
         let audience = self.audience().await?;
-        let exchange = self
-            .workload
-            .exchange(&self.server, audience, &self.organizations);
-        match exchange.await {
+        match self.exchange_at(audience).run(None).await {
             Err(refused @ Error::ExchangeRefused { .. }) => {
                 self.as_it_is(audience).await.ok_or(refused)
             }
             result => result,
+        }
+    }
+
+    fn exchange_at<'a>(&'a self, audience: &'a str) -> Exchange<'a> {
+        Exchange {
+            workload: &self.workload,
+            server: &self.server,
+            audience,
+            organizations: &self.organizations,
         }
     }
 
@@ -116,13 +122,7 @@ impl WorkloadSource {
         if !left.is_some_and(|left| again || left < SHORT) {
             return Ok(IssuedToken::found(identity.token));
         }
-        let exchange = self.workload.exchange_with(
-            &self.server,
-            audience,
-            &self.organizations,
-            Some(&identity),
-        );
-        match exchange.await {
+        match self.exchange_at(audience).run(Some(&identity)).await {
             Err(Error::ExchangeRefused { .. }) if left.is_some_and(|left| !left.is_zero()) => {
                 Ok(IssuedToken::found(identity.token))
             }

@@ -58,7 +58,7 @@ impl PushObserver for Listener {
             }
             PushEvent::PathFinished { path, .. } => heard.finished.push(path.name().to_owned()),
             PushEvent::PathFailed { path, .. } => heard.failed.push(path.name().to_owned()),
-            PushEvent::Retrying { .. } => heard.retries += 1,
+            PushEvent::Retrying(_) => heard.retries += 1,
             PushEvent::Committed(summary) => heard.committed = Some(**summary),
             _ => {}
         }

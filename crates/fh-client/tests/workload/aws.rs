@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -266,7 +267,7 @@ async fn a_file_that_is_none_is_named_and_not_waited_for() {
                 Provider::Kubernetes,
                 WorkloadEnvironment {
                     kubernetes: true,
-                    kubernetes_token_file: file.clone(),
+                    kubernetes_token_file: Some(file.clone()),
                     ..WorkloadEnvironment::default()
                 },
             ),
@@ -281,4 +282,52 @@ async fn a_file_that_is_none_is_named_and_not_waited_for() {
         }
     }
     assert!(agent.heard().is_empty());
+}
+
+/// As AWS's command line does it, which alone knows what single sign-on has left behind.
+#[tokio::test]
+async fn a_profile_that_leads_elsewhere_is_asked_of_the_command_line_of_aws() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(
+        at("config"),
+        "[profile sso]\nsso_session = acme\nregion = eu-west-1\n",
+    )
+    .unwrap();
+    let program = |script: &str| {
+        fs::write(at("aws"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(at("aws"), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let environment = || {
+        with(AwsEnvironment {
+            profile: Some("sso".to_owned()),
+            config_file: Some(at("config")),
+            program: Some(at("aws")),
+            ..AwsEnvironment::default()
+        })
+    };
+    let printed = json!({"Version": 1, "AccessKeyId": "ASIAS", "SecretAccessKey": SECRET});
+    program(&format!(
+        "[ \"$*\" = 'configure export-credentials --format process --profile sso' ] && echo '{printed}'"
+    ));
+    let signed = handed(environment()).await;
+    assert_eq!(signed.url, "https://sts.eu-west-1.amazonaws.com/");
+    assert!(signed.headers["authorization"].contains("Credential=ASIAS/"));
+
+    let refused = async || {
+        let server = Stage::fh(|_| true).await;
+        let workload = workload(Provider::Aws, environment());
+        let client = client(&server, workload, Manner::Direct);
+        told(&client.whoami().await.unwrap_err())
+    };
+    program("echo 'The SSO session has expired' >&2; exit 255");
+    let said = refused().await;
+    assert!(said.contains("has no keys but sso_session"), "{said}");
+    assert!(said.contains("The SSO session has expired"), "{said}");
+    fs::remove_file(at("aws")).unwrap();
+    let said = refused().await;
+    assert!(
+        said.contains("version 2 of `aws` has to be in the PATH"),
+        "{said}"
+    );
 }

@@ -226,7 +226,7 @@ async fn a_jwt_that_was_exchanged_before_serves_as_it_is() {
     })
     .await;
     let environment = WorkloadEnvironment {
-        kubernetes_token_file: file,
+        kubernetes_token_file: Some(file),
         ..WorkloadEnvironment::default()
     };
     let client = client(
@@ -290,7 +290,7 @@ async fn buildkites_agent_is_asked_and_its_failure_is_shown() {
     let directory = tempfile::tempdir().unwrap();
     let environment = |script: &str| WorkloadEnvironment {
         buildkite: true,
-        buildkite_agent: program(directory.path(), script),
+        buildkite_agent: Some(program(directory.path(), script)),
         ..WorkloadEnvironment::default()
     };
     let good = environment(&format!("echo {}", jwt("step", HOUR)));
@@ -314,7 +314,7 @@ async fn circlecis_program_goes_before_its_variable() {
     let directory = tempfile::tempdir().unwrap();
     let environment = |circleci_program| WorkloadEnvironment {
         circleci: true,
-        circleci_program,
+        circleci_program: Some(circleci_program),
         circleci_token: Some(SecretString::from(jwt("variable", HOUR))),
         ..WorkloadEnvironment::default()
     };
@@ -388,7 +388,7 @@ async fn a_pods_token_is_read_again_for_each_request() {
     let server = Stage::fh(|token| subject(token).is_some()).await;
     let environment = WorkloadEnvironment {
         kubernetes: true,
-        kubernetes_token_file: file.clone(),
+        kubernetes_token_file: Some(file.clone()),
         ..WorkloadEnvironment::default()
     };
     fs::write(&file, jwt("first", HOUR)).unwrap();
@@ -428,7 +428,7 @@ async fn a_named_token_goes_before_the_ci_system_and_keys_alone_are_no_workload(
     let mut desk = WorkloadEnvironment::default();
     desk.aws.access_key_id = Some("AKIA".to_owned());
     desk.aws.secret_access_key = Some(SecretString::from("x"));
-    desk.kubernetes_token_file = "/nowhere/at/all".into();
+    desk.kubernetes_token_file = Some("/nowhere/at/all".into());
     assert_eq!(detected(desk.clone()), None);
     desk.firmware = Firmware {
         product: "t3.micro".to_owned(),

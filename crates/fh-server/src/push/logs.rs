@@ -11,7 +11,7 @@ use fh_sql::Read;
 use uuid::Uuid;
 
 use super::parts::Parts;
-use super::stored::{StoredPlan, as_text};
+use super::stored::StoredPlan;
 use super::target::Target;
 use super::wanted::Wanted;
 use crate::receive::derivers;
@@ -59,7 +59,7 @@ pub(super) async fn begin(
         deriver.is_some_and(|deriver| wanted.contains(&deriver.hash()))
     };
     let plan = StoredPlan {
-        paths: paths.iter().filter(of_wanted).map(as_text).collect(),
+        paths: paths.iter().filter(of_wanted).map(Into::into).collect(),
         realisations: Vec::new(),
     };
     let plan = plan.to_json()?;

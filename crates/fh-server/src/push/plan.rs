@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::examine::{Examined, examine};
 use super::parse::{check_number, parse};
 use super::parts::Parts;
-use super::stored::{StoredPlan, as_text, realisation_as_text};
+use super::stored::StoredPlan;
 use super::target::Target;
 use super::wanted::{Content, Wanted};
 use super::{commit, logs, signed};
@@ -126,15 +126,16 @@ async fn begin(
     let expires_at = now().plus_seconds(parts.upload_lifetime.as_secs());
     let left_out = content.left_out.iter().map(|info| PushPath {
         context: true,
-        ..as_text(info)
+        ..info.into()
     });
     let stored = StoredPlan {
-        paths: content.paths.iter().map(as_text).chain(left_out).collect(),
-        realisations: content
-            .realisations
+        paths: content
+            .paths
             .iter()
-            .map(realisation_as_text)
+            .map(PushPath::from)
+            .chain(left_out)
             .collect(),
+        realisations: content.realisations.iter().map(Into::into).collect(),
     };
     let stored = stored.to_json()?;
     let (flake_id, account_id) = (target.flake_id, target.account_id);

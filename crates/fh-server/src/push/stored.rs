@@ -2,7 +2,7 @@
 
 use fh_access::ApiError;
 use fh_api::{PushPath, PushRealisation, PushRequest};
-use fh_nix::{PathInfo, Realisation, StoreDir};
+use fh_nix::StoreDir;
 use serde::{Deserialize, Serialize};
 
 use super::parse::parse;
@@ -45,33 +45,6 @@ impl StoredPlan {
             realisations: self.realisations,
         };
         parse(request, store_dir, u64::MAX).map_err(ApiError::internal)
-    }
-}
-
-/// A path info in the words of the API, which are also those of a stored plan.
-pub(super) fn as_text(info: &PathInfo) -> PushPath {
-    PushPath {
-        path: info.path.to_string(),
-        nar_hash: info.nar_hash.to_string(),
-        nar_size: info.nar_size,
-        references: info.references.iter().map(ToString::to_string).collect(),
-        deriver: info.deriver.as_ref().map(ToString::to_string),
-        signatures: info.signatures.iter().map(ToString::to_string).collect(),
-        ca: info.ca.as_ref().map(ToString::to_string),
-        context: false,
-    }
-}
-
-/// A realisation in the words of the API, which are also those of a stored plan.
-pub(super) fn realisation_as_text(realisation: &Realisation) -> PushRealisation {
-    PushRealisation {
-        id: realisation.id.to_string(),
-        out_path: realisation.out_path.to_string(),
-        signatures: realisation
-            .signatures
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
     }
 }
 

@@ -166,9 +166,9 @@ impl LastTrouble {
 
 impl PushObserver for LastTrouble {
     fn event(&self, event: &PushEvent<'_>) {
-        if let PushEvent::Retrying { error, .. } = event {
+        if let PushEvent::Retrying(retry) = event {
             let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Some(error.to_string());
+            *last = Some(retry.error.to_string());
         }
     }
 }

@@ -13,11 +13,10 @@
 //! however slow the line; what does not match what Nix recorded never becomes complete; the token
 //! leaves for no other origin than the one it was given for, whatever `api_endpoint` says.
 
-mod call;
 mod nar;
 mod order;
 mod upload;
-pub(crate) mod wire;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -32,13 +31,13 @@ use crate::client::Client;
 use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::http::{Answer, Content};
-use crate::push::{PlanTotals, PlannedPath, PushEvent, PushObserver, PushReport};
+use crate::foreign;
+use crate::http::{Content, Request};
+use crate::push::{PlanTotals, PlannedPath, PushEvent, PushObserver, PushReport, listener};
 use crate::retry::DEFAULT_RETRIES;
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
-use call::call;
-use wire::{CacheConfig, MissingPathsAnswer, MissingPathsQuestion};
+use wire::{MissingPathsAnswer, MissingPathsQuestion};
 
 /// Uploads at a time where nothing else is said: each is a request of its own, and a round trip.
 pub const DEFAULT_UPLOADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
@@ -62,7 +61,7 @@ pub enum LeaveOut {
     Nothing,
 }
 
-/// How to push.
+/// What is chosen about a push to an attic server.
 #[derive(Debug, Clone)]
 pub struct AtticOptions {
     /// Uploads at a time.
@@ -97,7 +96,7 @@ impl Default for AtticOptions {
 pub struct AtticCache {
     client: Client,
     name: CacheName,
-    config: CacheConfig,
+    config: foreign::AtticCache,
     elsewhere: Option<ServerUrl>,
 }
 
@@ -113,10 +112,11 @@ impl AtticCache {
         observer: &dyn PushObserver,
     ) -> Result<Self> {
         let path = format!("/_api/v1/cache-config/{name}");
-        let config = match call(client, Method::GET, path, Content::Empty, observer).await {
-            Ok(answer) => parse(&answer)?,
+        let (request, listen) = (Request::get(path), listener(observer));
+        let config = match client.transport.send_telling(&request, &listen).await {
+            Ok(answer) => answer.json()?,
             // A token that may push and not pull: the server then knows the cache and does not tell.
-            Err(error) if error.status() == Some(403) => CacheConfig::default(),
+            Err(error) if error.status() == Some(403) => foreign::AtticCache::default(),
             Err(error) => return Err(error),
         };
         let (client, elsewhere) = follow(client, config.api_endpoint.as_deref());
@@ -242,15 +242,16 @@ impl AtticCache {
         observer: &dyn PushObserver,
     ) -> Result<BTreeSet<String>> {
         let mut missing = BTreeSet::new();
+        let listen = listener(observer);
         for some in wanted.chunks(MOST_HASHES) {
             let question = MissingPathsQuestion {
                 cache: self.name.as_str(),
                 store_path_hashes: some.iter().map(|info| wire::hash_part(info)).collect(),
             };
-            let content = Content::Json(wire::to_json(&question)?);
-            let path = "/_api/v1/get-missing-paths".to_owned();
-            let answer = call(client, Method::POST, path, content, observer).await?;
-            let answer: MissingPathsAnswer = parse(&answer)?;
+            let path = "/_api/v1/get-missing-paths";
+            let request = Request::new(Method::POST, path, Content::json(&question)?);
+            let answer = client.transport.send_telling(&request, &listen).await?;
+            let answer: MissingPathsAnswer = answer.json()?;
             missing.extend(answer.missing_paths);
         }
         Ok(missing)
@@ -282,13 +283,6 @@ fn planned(info: &PathInfo) -> PlannedPath {
         path: info.path.clone(),
         nar_size: info.nar_size,
     }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T> {
-    serde_json::from_slice(&answer.body).map_err(|error| Error::InvalidAnswer {
-        url: answer.url.clone(),
-        reason: safe_line(&error.to_string(), 300),
-    })
 }
 
 #[cfg(test)]

@@ -4,20 +4,19 @@
 //! Invariant: the last piece goes out only after the hash of the whole was found right, so a path
 //! that is corrupted here never becomes complete there, not even on a server that trusts what it is told.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use fh_api::with_causes;
-use fh_nix::{Hasher, NarHash, NarReader};
+use fh_nix::{NarHash, PathInfo};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::http::{Pieces, StreamSource};
-use crate::push::{FailureKind, PushEvent, PushObserver};
+use crate::push::{CheckedNar, PushEvent, PushObserver, Unusable};
 
-/// Holds the description.
+/// The header that holds the description.
 const INFO: HeaderName = HeaderName::from_static("x-attic-nar-info");
 
 /// Says that the body begins with so many bytes of description.
@@ -29,33 +28,27 @@ const LONGEST_HEADER: usize = 4096;
 /// Read and handed over at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Where the files of a path are, and what Nix recorded of them.
-#[derive(Debug, Clone)]
-pub(super) struct Recorded {
-    pub(super) files: PathBuf,
-    pub(super) hash: NarHash,
-    pub(super) size: u64,
-}
-
-/// Why a NAR was not made.
-pub(super) type Broken = (FailureKind, String);
-
 /// What is sent for one path.
 pub(super) struct NarUpload {
     description: Bytes,
     /// The description as a header, where it may be one.
     header: Option<HeaderValue>,
-    recorded: Recorded,
+    /// Where the files are.
+    files: PathBuf,
+    /// What Nix has recorded of the NAR.
+    hash: NarHash,
+    size: u64,
     observer: Arc<dyn PushObserver>,
     /// How much of the NAR the furthest attempt has sent.
     furthest: AtomicU64,
-    broken: Mutex<Option<Broken>>,
+    broken: Mutex<Option<Unusable>>,
 }
 
 impl NarUpload {
     pub(super) fn new(
         description: Bytes,
-        recorded: Recorded,
+        files: PathBuf,
+        info: &PathInfo,
         observer: Arc<dyn PushObserver>,
     ) -> Self {
         let header = (description.len() < LONGEST_HEADER)
@@ -64,7 +57,9 @@ impl NarUpload {
         Self {
             description,
             header,
-            recorded,
+            files,
+            hash: info.nar_hash,
+            size: info.nar_size,
             observer,
             furthest: AtomicU64::new(0),
             broken: Mutex::default(),
@@ -72,7 +67,7 @@ impl NarUpload {
     }
 
     /// Why the NAR could not be created, where it could not.
-    pub(super) fn broken(&self) -> Option<Broken> {
+    pub(super) fn broken(&self) -> Option<Unusable> {
         self.broken
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -81,7 +76,7 @@ impl NarUpload {
 
     /// Tells of what was not sent because the server did not want to have it.
     pub(super) fn finish(&self) {
-        self.tell_sent(self.recorded.size);
+        self.tell_sent(self.size);
     }
 
     fn preamble(&self) -> Bytes {
@@ -101,68 +96,28 @@ impl NarUpload {
         }
     }
 
-    /// Reads the NAR and puts it, its last piece only if all of it is right.
-    fn read(&self, pieces: &Pieces) -> Result<(), Stop> {
-        let mut reader = NarReader::new(&self.recorded.files)?;
-        let mut hasher = Hasher::new();
-        let mut left = self.recorded.size;
+    /// Reads the NAR and puts it, its last piece only if all of it is right. A request that is over, and wants no
+    /// more of it, has nothing wrong.
+    fn read(&self, pieces: &Pieces) -> Result<(), Unusable> {
+        let mut nar = CheckedNar::open(&self.files, self.hash, self.size)?;
+        let mut left = self.size;
         loop {
             let wanted = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
             let mut piece = vec![0; wanted];
-            let mut filled = 0;
-            while filled < wanted {
-                match reader.read(&mut piece[filled..])? {
-                    0 => return Err(self.wrong_size("fewer")),
-                    count => filled += count,
-                }
-            }
-            hasher.update(&piece);
+            nar.fill(&mut piece)?;
             self.observer.event(&PushEvent::Read {
                 nar_bytes: wanted as u64,
             });
             left -= wanted as u64;
-            let unwanted = |_| Stop::Unwanted;
             if left == 0 {
-                self.check(reader, hasher)?;
-                return pieces.put(piece.into()).map_err(unwanted);
+                nar.check()?;
+                let _ = pieces.put(piece.into());
+                return Ok(());
             }
-            pieces.put(piece.into()).map_err(unwanted)?;
+            if pieces.put(piece.into()).is_err() {
+                return Ok(());
+            }
         }
-    }
-
-    fn check(&self, mut reader: NarReader, hasher: Hasher) -> Result<(), Stop> {
-        if reader.read(&mut [0])? != 0 {
-            return Err(self.wrong_size("more"));
-        }
-        let found = hasher.finish();
-        if found == self.recorded.hash {
-            return Ok(());
-        }
-        Err(Stop::Broken((
-            FailureKind::Corrupted,
-            format!(
-                "its files are not what Nix recorded: the NAR hash is {found}, recorded is {}",
-                self.recorded.hash
-            ),
-        )))
-    }
-
-    fn wrong_size(&self, word: &str) -> Stop {
-        Stop::Broken((
-            FailureKind::Corrupted,
-            format!(
-                "its files are not what Nix recorded: the NAR has {word} than the recorded {} bytes",
-                self.recorded.size
-            ),
-        ))
-    }
-}
-
-impl std::fmt::Debug for NarUpload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NarUpload")
-            .field("recorded", &self.recorded)
-            .finish_non_exhaustive()
     }
 }
 
@@ -176,7 +131,7 @@ impl StreamSource for NarUpload {
     }
 
     fn length(&self) -> u64 {
-        self.preamble().len() as u64 + self.recorded.size
+        self.preamble().len() as u64 + self.size
     }
 
     fn make(&self, pieces: &Pieces) {
@@ -184,7 +139,7 @@ impl StreamSource for NarUpload {
         if !preamble.is_empty() && pieces.put(preamble).is_err() {
             return;
         }
-        if let Err(Stop::Broken(broken)) = self.read(pieces) {
+        if let Err(broken) = self.read(pieces) {
             *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(broken);
             pieces.break_off(io::Error::other("the NAR could not be created"));
         }
@@ -196,29 +151,5 @@ impl StreamSource for NarUpload {
 
     fn is_broken(&self) -> bool {
         self.broken().is_some()
-    }
-}
-
-/// Why a NAR was not read to its end.
-enum Stop {
-    /// The request is over.
-    Unwanted,
-    Broken(Broken),
-}
-
-impl From<fh_nix::Error> for Stop {
-    fn from(error: fh_nix::Error) -> Self {
-        Self::Broken((FailureKind::Unreadable, with_causes(&error)))
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        // The reader wraps its own errors, which name the file.
-        let reason = match error.get_ref() {
-            Some(inner) => with_causes(inner),
-            None => error.to_string(),
-        };
-        Self::Broken((FailureKind::Unreadable, reason))
     }
 }

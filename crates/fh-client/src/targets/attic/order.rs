@@ -14,7 +14,7 @@ pub(super) struct Order {
     referrers: Vec<Vec<usize>>,
     /// Bytes on the longest way from a path to one that nothing refers to.
     weights: Vec<u64>,
-    /// Weight and index.
+    /// Those that may be sent, by weight, with their index.
     ready: BinaryHeap<(u64, usize)>,
     under_way: usize,
     state: Vec<State>,

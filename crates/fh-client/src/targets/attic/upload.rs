@@ -7,16 +7,17 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::Method;
 
-use super::call::call;
-use super::nar::{NarUpload, Recorded};
+use super::nar::NarUpload;
 use super::order::Order;
 use super::{CacheName, wire};
 use crate::client::Client;
 use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::http::{Content, StreamSource};
-use crate::push::{FailedPath, FailureKind, PushEvent, PushObserver, PushReport};
+use crate::http::{Content, Request, StreamSource};
+use crate::push::{
+    FailedPath, FailureKind, PushEvent, PushObserver, PushReport, Unusable, listener,
+};
 
 /// After so many failures of the server or the line, with no success between them, the rest is not
 /// tried: each has been tried again and again already.
@@ -37,7 +38,7 @@ enum Outcome {
     /// The server has it.
     There,
     /// It is not there; others may succeed.
-    Failed(FailureKind, String),
+    Failed(Unusable),
     /// Not even a retry got through; others will hardly succeed.
     Trouble(Error),
     /// Others would fail as well.
@@ -70,47 +71,39 @@ impl Uploads<'_> {
                     return;
                 }
             };
-            let info = work[index];
-            match outcome {
+            let (why, end) = match outcome {
                 Outcome::There => {
                     failures = 0;
                     order.finished(index);
-                    report.uploaded += 1;
-                    report.nar_bytes += info.nar_size;
-                    report.sent_bytes += info.nar_size;
-                    self.observer.event(&PushEvent::PathFinished {
-                        path: &info.path,
-                        nar_size: info.nar_size,
-                    });
+                    self.finished(work[index], report);
+                    continue;
                 }
-                Outcome::Failed(kind, reason) => {
-                    self.fail(work, &mut order, index, kind, &reason, report);
-                }
+                Outcome::Failed(why) => (why, None),
                 Outcome::Trouble(error) => {
-                    let kind = FailureKind::Unsent;
-                    self.fail(work, &mut order, index, kind, &error.to_string(), report);
                     failures += 1;
-                    if failures >= MOST_FAILURES && report.stopped.is_none() {
-                        // What is under way may still get through.
-                        self.stop(work, order.give_up(), error, report);
-                    }
+                    let why = unusable(FailureKind::Unsent, &error);
+                    // What is under way may still get through.
+                    (why, (failures >= MOST_FAILURES).then_some(error))
                 }
-                Outcome::End(error) => {
-                    let reason = error.to_string();
-                    self.fail(
-                        work,
-                        &mut order,
-                        index,
-                        FailureKind::Refused,
-                        &reason,
-                        report,
-                    );
-                    if report.stopped.is_none() {
-                        self.stop(work, order.give_up(), error, report);
-                    }
-                }
+                Outcome::End(error) => (unusable(FailureKind::Refused, &error), Some(error)),
+            };
+            self.fail(work, &mut order, index, &why, report);
+            if let Some(error) = end
+                && report.stopped.is_none()
+            {
+                self.stop(work, order.give_up(), error, report);
             }
         }
+    }
+
+    fn finished(&self, info: &PathInfo, report: &mut PushReport) {
+        report.uploaded += 1;
+        report.nar_bytes += info.nar_size;
+        report.sent_bytes += info.nar_size;
+        self.observer.event(&PushEvent::PathFinished {
+            path: &info.path,
+            nar_size: info.nar_size,
+        });
     }
 
     /// Names these as not tried, and why.
@@ -122,16 +115,16 @@ impl Uploads<'_> {
         report.stopped = Some(error);
     }
 
+    /// Names a path as failed, and what refers to it as not tried.
     fn fail(
         &self,
         work: &[&PathInfo],
         order: &mut Order,
         index: usize,
-        kind: FailureKind,
-        reason: &str,
+        why: &Unusable,
         report: &mut PushReport,
     ) {
-        self.tell(work[index], kind, reason, report);
+        self.tell(work[index], why.kind, &why.reason, report);
         let name = self.closure.store_dir.display(&work[index].path);
         let reason = format!("it was not sent, because it needs {name}, which failed");
         for withheld in order.failed(index) {
@@ -140,15 +133,8 @@ impl Uploads<'_> {
     }
 
     fn tell(&self, info: &PathInfo, kind: FailureKind, reason: &str, report: &mut PushReport) {
-        self.observer.event(&PushEvent::PathFailed {
-            path: &info.path,
-            reason,
-        });
-        report.failed.push(FailedPath {
-            path: info.path.clone(),
-            kind,
-            reason: reason.to_owned(),
-        });
+        let failed = FailedPath::told(&**self.observer, &info.path, kind, reason);
+        report.failed.push(failed);
     }
 
     async fn upload(&self, info: &PathInfo) -> Outcome {
@@ -158,24 +144,17 @@ impl Uploads<'_> {
         };
         let upload = Arc::new(NarUpload::new(
             description,
-            Recorded {
-                files: self.closure.real_path(&info.path),
-                hash: info.nar_hash,
-                size: info.nar_size,
-            },
+            self.closure.real_path(&info.path),
+            info,
             Arc::clone(self.observer),
         ));
         let source: Arc<dyn StreamSource> = upload.clone();
-        let answer = call(
-            self.client,
-            Method::PUT,
-            "/_api/v1/upload-path".to_owned(),
-            Content::Stream(source),
-            &**self.observer,
-        )
-        .await;
-        if let Some((kind, reason)) = upload.broken() {
-            return Outcome::Failed(kind, reason);
+        let content = Content::Stream(source);
+        let request = Request::new(Method::PUT, "/_api/v1/upload-path", content);
+        let listen = listener(&**self.observer);
+        let answer = self.client.transport.send_telling(&request, &listen).await;
+        if let Some(broken) = upload.broken() {
+            return Outcome::Failed(broken);
         }
         match answer {
             // What the answer says beyond that is for the curious, and differs between servers.
@@ -194,10 +173,15 @@ fn judge(error: Error) -> Outcome {
         // The token, or the cache itself.
         Some(401 | 403 | 404) => Outcome::End(error),
         Some(status) if status >= 500 || status == 429 => Outcome::Trouble(error),
-        Some(_) => Outcome::Failed(FailureKind::Refused, error.to_string()),
+        Some(_) => Outcome::Failed(unusable(FailureKind::Refused, &error)),
         None => match error {
             Error::Redirected { .. } => Outcome::End(error),
             error => Outcome::Trouble(error),
         },
     }
+}
+
+fn unusable(kind: FailureKind, error: &Error) -> Unusable {
+    let reason = error.to_string();
+    Unusable { kind, reason }
 }

@@ -5,40 +5,17 @@ use fh_nix::{PathInfo, StoreDir};
 use serde::{Deserialize, Serialize};
 
 use super::super::CacheName;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::http::to_json;
 
-/// `GET /_api/v1/cache-config/{cache}`: what of it a push needs. All of it may be missing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct CacheConfig {
-    /// Where the cache is read from.
-    pub(super) substituter_endpoint: Option<String>,
-    /// Where the server wants to be talked to.
-    pub(super) api_endpoint: Option<String>,
-    /// The cache's key.
-    public_key: Option<String>,
-    /// The store directory of its paths.
-    pub(super) store_dir: Option<String>,
-    /// Names of keys; what they signed need not be sent.
-    pub(super) upstream_cache_key_names: Option<Vec<String>>,
-}
-
-impl CacheConfig {
-    /// Whether anything in it is attic's, so that it is no other server's JSON.
-    pub(crate) fn is_of_attic(&self) -> bool {
-        self.substituter_endpoint.is_some()
-            || self.api_endpoint.is_some()
-            || self.public_key.is_some()
-    }
-}
-
-/// `POST /_api/v1/get-missing-paths`.
+/// The body of `POST /_api/v1/get-missing-paths`.
 #[derive(Debug, Serialize)]
 pub(super) struct MissingPathsQuestion<'a> {
     pub(super) cache: &'a str,
     pub(super) store_path_hashes: Vec<String>,
 }
 
-/// Its answer.
+/// The answer to it.
 #[derive(Debug, Deserialize)]
 pub(super) struct MissingPathsAnswer {
     pub(super) missing_paths: Vec<String>,
@@ -49,13 +26,13 @@ pub(super) struct MissingPathsAnswer {
 struct NarDescription<'a> {
     cache: &'a str,
     store_path_hash: String,
-    /// In full.
+    /// With the store directory.
     store_path: String,
-    /// Base names.
+    /// Base names, without the store directory.
     references: Vec<String>,
     /// Nobody tells, not even the server's own client.
     system: Option<&'a str>,
-    /// A base name.
+    /// Without the store directory.
     deriver: Option<String>,
     sigs: Vec<String>,
     ca: Option<&'a str>,
@@ -86,14 +63,6 @@ pub(super) fn hash_part(info: &PathInfo) -> String {
     info.path.hash().to_string()
 }
 
-pub(super) fn to_json(value: &impl Serialize) -> Result<Bytes> {
-    serde_json::to_vec(value)
-        .map(Bytes::from)
-        .map_err(|error| Error::InvalidRequest {
-            reason: error.to_string(),
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,15 +86,5 @@ mod tests {
         let cache = "main".parse().unwrap();
         let json = describe(&cache, &info, &StoreDir::default()).unwrap();
         insta::assert_snapshot!(String::from_utf8_lossy(&json), @r#"{"cache":"main","store_path_hash":"0123456789abcdfghijklmnpqrsvwxyz","store_path":"/nix/store/0123456789abcdfghijklmnpqrsvwxyz-app-1.0","references":["0123456789abcdfghijklmnpqrsvwxyz-app-1.0"],"system":null,"deriver":"0123456789abcdfghijklmnpqrsvwxyz-app-1.0.drv","sigs":[],"ca":null,"nar_hash":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","nar_size":120}"#);
-    }
-
-    #[test]
-    fn other_json_is_none_of_attic() {
-        let read = |text: &str| serde_json::from_str::<CacheConfig>(text).unwrap();
-        assert!(!read("{}").is_of_attic());
-        assert!(!read(r#"{"status": "ok"}"#).is_of_attic());
-        assert!(
-            read(r#"{"api_endpoint": "http://a/", "retention_period": "Global"}"#).is_of_attic()
-        );
     }
 }

@@ -1,20 +1,25 @@
 //! Credentials of AWS, found where and in the order in which AWS's SDKs find them: environment (keys, or where
-//! no profile is named a token that is exchanged for some), shared files (keys, a program that prints some, or
-//! such a token), container, instance.
+//! no profile is named a token that is exchanged for some), shared files (keys, such a token, a program that prints
+//! some), container, instance.
 //!
-//! Left out are `source_profile` with `role_arn`, and single sign-on; where one of these is all there is, the
-//! error says so.
+//! What a profile says besides (`source_profile`, `credential_source`, single sign-on) is left to AWS's command line,
+//! without which nobody signs on: `docs/decisions/0003-aws-credentials.md` says why.
+
+use std::path::Path;
 
 use secrecy::ExposeSecret;
 
 use super::endpoint::endpoint;
 use super::keys::AwsCredentials;
+use super::profile::{self, Way};
 use super::web_identity::WebIdentity;
-use super::{metadata, process, profile};
-use crate::error::Result;
-use crate::provider::Provider;
+use super::{metadata, process};
+use crate::error::{Error, Result};
 use crate::workload::AwsEnvironment;
-use crate::workload::identity::{Connections, no_identity};
+use crate::workload::identity::{Connections, failed, no_identity};
+
+/// What is set on a machine that is none of AWS's.
+const NO_ROLE: &str = "Give the job or the machine a role.";
 
 /// Credentials, and what was said of the region beside them.
 pub(super) struct Found {
@@ -35,40 +40,67 @@ pub(super) async fn find(environment: &AwsEnvironment, connections: &Connections
     let region = files.region;
     let of_environment = match environment.profile {
         Some(_) => None,
-        None => WebIdentity::of(environment)?,
+        None => WebIdentity::of(environment)?.map(Way::WebIdentity),
     };
-    let credentials = if let Some(identity) = of_environment.or(files.web_identity) {
-        let region = environment.region.as_deref().or(region.as_deref());
-        let endpoint = endpoint(environment.sts_endpoint.as_deref(), region)?;
-        identity.keys(&endpoint, connections).await?
-    } else if let Some(credentials) = files.credentials {
-        credentials
-    } else if let Some(line) = &files.process {
-        process::keys(line).await?
-    } else if let Some(reason) = files.unusable {
-        return Err(no_identity(
-            Provider::Aws,
-            reason,
-            "Put the keys into the environment instead: \
-             `eval \"$(aws configure export-credentials --format env)\"`",
-        ));
-    } else if environment.container_relative_uri.is_some()
-        || environment.container_full_uri.is_some()
-    {
-        metadata::container(environment, connections).await?
-    } else if environment.metadata_disabled {
-        return Err(no_identity(
-            Provider::Aws,
-            "there are no credentials of AWS: not in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor in \
-             the shared files, nor of a container, and AWS_EC2_METADATA_DISABLED is set",
-            "Give the job or the machine a role.",
-        ));
-    } else {
-        metadata::instance(environment, connections).await?
+    let credentials = match of_environment.or(files.way) {
+        Some(Way::Keys(keys)) => keys,
+        Some(Way::WebIdentity(identity)) => {
+            let region = environment.region.as_deref().or(region.as_deref());
+            let endpoint = endpoint(environment.sts_endpoint.as_deref(), region)?;
+            identity.keys(&endpoint, connections).await?
+        }
+        Some(Way::Process(line)) => process::keys(&line).await.map_err(failed(
+            "the program of the setting credential_process gives no credentials of AWS",
+            "It has to print them as JSON: `aws configure export-credentials --format process` does.",
+        ))?,
+        Some(Way::Other(setting)) => exported(environment, setting).await?,
+        None => from_surroundings(environment, connections).await?,
     };
     Ok(Found {
         credentials,
         region,
+    })
+}
+
+/// Keys for a profile that leads to them by a setting which AWS's command line knows.
+async fn exported(environment: &AwsEnvironment, setting: &str) -> Result<AwsCredentials> {
+    let name = environment.profile.as_deref().unwrap_or(profile::DEFAULT);
+    let program = environment.program.as_deref().unwrap_or(Path::new("aws"));
+    process::exported(program, name).await.map_err(failed(
+        format!(
+            "the profile {name:?} has no keys but {setting}, for which AWS's command line gives none"
+        ),
+        "fh runs `aws configure export-credentials`: version 2 of `aws` has to be in the PATH, and signed on where \
+         the profile needs it (`aws sso login`).",
+    ))
+}
+
+/// The keys that the container or the machine has.
+async fn from_surroundings(
+    environment: &AwsEnvironment,
+    connections: &Connections,
+) -> Result<AwsCredentials> {
+    if let Some(url) = metadata::container_address(environment)? {
+        let keys = metadata::container(url, environment, connections).await;
+        return keys.map_err(failed(
+            "the container has no credentials of AWS",
+            "Give the task, the pod or the function a role.",
+        ));
+    }
+    let looked = "there are no credentials of AWS: not in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor in \
+                  the shared files, nor of a container";
+    if environment.metadata_disabled {
+        let reason = format!("{looked}, and AWS_EC2_METADATA_DISABLED is set");
+        return Err(no_identity(reason, NO_ROLE));
+    }
+    let keys = metadata::instance(environment, connections).await;
+    keys.map_err(|error| match error {
+        // Nothing is there: this is not EC2.
+        Error::Unreachable { .. } => failed(format!("{looked} or a machine"), NO_ROLE)(error),
+        error => failed(
+            "the metadata service of this machine gives no credentials of AWS",
+            "Attach an instance profile with a role to the machine.",
+        )(error),
     })
 }
 
@@ -92,7 +124,6 @@ fn from_environment(environment: &AwsEnvironment) -> Result<Option<AwsCredential
 
 fn half(there: &str, missing: &str) -> crate::Error {
     no_identity(
-        Provider::Aws,
         format!("{there} is set and {missing} is not"),
         "Set both or none.",
     )

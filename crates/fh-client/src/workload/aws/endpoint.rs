@@ -1,7 +1,6 @@
 //! Where a request to the Security Token Service goes.
 
 use crate::error::Result;
-use crate::provider::Provider;
 use crate::workload::identity::no_identity;
 
 /// Where the request goes, with a final slash.
@@ -21,7 +20,6 @@ pub(super) fn endpoint(given: Option<&str>, region: Option<&str>) -> Result<Stri
     };
     if !is_name(region) {
         return Err(no_identity(
-            Provider::Aws,
             "AWS_REGION is not a valid region",
             "A region is a word such as eu-central-1.",
         ));

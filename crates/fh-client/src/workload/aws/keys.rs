@@ -2,19 +2,18 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::error::Result;
-use crate::provider::Provider;
 use crate::workload::identity::no_identity;
 
 /// Keys that sign requests to AWS.
 #[derive(Clone)]
 pub struct AwsCredentials {
-    /// Which key; no secret.
+    /// The name of the key, which is no secret.
     pub access_key_id: String,
-    /// The key.
+    /// The key itself, with which requests are signed.
     pub secret_access_key: SecretString,
     /// With temporary keys, what belongs to them.
     pub session_token: Option<SecretString>,
@@ -37,7 +36,6 @@ impl AwsCredentials {
         let session = session.map(str::trim).filter(|token| !token.is_empty());
         if !is_word(id) || !is_word(secret) || !session.is_none_or(is_word) {
             return Err(no_identity(
-                Provider::Aws,
                 format!("the credentials of AWS in {place} are malformed"),
                 "Each of them is one word of printable ASCII characters.",
             ));
@@ -50,11 +48,26 @@ impl AwsCredentials {
     }
 }
 
-/// A text that is wiped when it is dropped.
-pub(super) struct SecretText(pub(super) SecretString);
+/// Keys as services and programs of AWS write them.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct KeysJson {
+    /// Which form it is; programs say so, and services do not.
+    pub(super) version: Option<u32>,
+    access_key_id: String,
+    secret_access_key: SecretString,
+    #[serde(alias = "Token")]
+    session_token: Option<SecretString>,
+}
 
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
+impl KeysJson {
+    /// The keys, if they can be sent. `place` says in an error where they are from.
+    pub(super) fn into_keys(self, place: &str) -> Result<AwsCredentials> {
+        AwsCredentials::new(
+            place,
+            &self.access_key_id,
+            self.secret_access_key.expose_secret(),
+            self.session_token.as_ref().map(ExposeSecret::expose_secret),
+        )
     }
 }

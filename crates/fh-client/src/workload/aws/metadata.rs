@@ -5,15 +5,14 @@
 //! container's own secret over a network in the clear.
 
 use http::Method;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 use url::{Host, Url};
 
-use super::keys::{AwsCredentials, SecretText};
+use super::keys::{AwsCredentials, KeysJson};
 use crate::error::{Error, Result};
-use crate::provider::Provider;
-use crate::workload::identity::{Connections, failed, no_identity};
+use crate::http::Answer;
+use crate::workload::identity::{Connections, no_identity};
 use crate::workload::remote::Remote;
 use crate::workload::{AwsEnvironment, files};
 
@@ -31,155 +30,107 @@ const SESSION: &str = "300";
 
 const ROLE_PATH: &str = "latest/meta-data/iam/security-credentials/";
 
-/// Temporary credentials, as both services write them.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    access_key_id: String,
-    secret_access_key: SecretText,
-    token: Option<SecretText>,
+/// Where the container's agent is asked, if variables say that there is one.
+pub(super) fn container_address(environment: &AwsEnvironment) -> Result<Option<String>> {
+    if let Some(path) = &environment.container_relative_uri {
+        let path = path.trim_start_matches('/');
+        return Ok(Some(format!("{CONTAINER}/{path}")));
+    }
+    let full = environment.container_full_uri.as_deref();
+    full.map(checked).transpose()
 }
 
-fn parse(place: &str, url: &str, body: &[u8]) -> Result<AwsCredentials> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| Error::InvalidAnswer {
-        url: url.to_owned(),
-        reason: "it holds no credentials".to_owned(),
-    })?;
-    AwsCredentials::new(
-        place,
-        &answer.access_key_id,
-        answer.secret_access_key.0.expose_secret(),
-        answer.token.as_ref().map(|token| token.0.expose_secret()),
-    )
-}
-
-/// Those of the container.
+/// The keys of the container, from the agent at this address.
 pub(super) async fn container(
+    url: String,
     environment: &AwsEnvironment,
     connections: &Connections,
 ) -> Result<AwsCredentials> {
-    let url = match (
-        &environment.container_relative_uri,
-        &environment.container_full_uri,
-    ) {
-        (Some(path), _) => format!("{CONTAINER}/{}", path.trim_start_matches('/')),
-        (None, Some(url)) => checked(url)?,
-        (None, None) => return Err(none()),
-    };
-    let broken = |error| {
-        failed(
-            Provider::Aws,
-            "the container has no credentials of AWS",
-            "Give the task, the pod or the function a role.",
-            error,
-        )
-    };
     let token = match &environment.container_token_file {
         // Kept fresh by the agent.
-        Some(file) => Some(SecretString::from(
-            files::read(file).map_err(broken)?.trim(),
-        )),
+        Some(file) => Some(SecretString::from(files::read(file)?.trim())),
         None => environment.container_token.clone(),
     };
-    let mut headers = HeaderMap::new();
-    if let Some(token) = token {
-        headers.insert(header::AUTHORIZATION, secret(&token).map_err(broken)?);
-    }
-    let remote = Remote::near(&url, headers, connections).map_err(broken)?;
-    let answer = remote.get().await.map_err(broken)?;
-    parse("the container's answer", &answer.url, &answer.body).map_err(broken)
+    let header = token.as_ref().map(|token| ("authorization", token));
+    let answer = ask(Method::GET, url, header, connections).await?;
+    parse("the container's answer", &answer)
 }
 
 /// An address that a variable names, if it is one where the container's token may go.
 fn checked(given: &str) -> Result<String> {
-    let url = Url::parse(given.trim()).ok();
-    let allowed = url.as_ref().is_some_and(|url| match url.scheme() {
-        "https" => true,
-        "http" => match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => {
-                address.is_loopback() || CONTAINER_HOSTS.contains(&address.to_string().as_str())
-            }
-            Some(Host::Ipv6(address)) => {
-                address.is_loopback() || CONTAINER_HOSTS.contains(&format!("[{address}]").as_str())
-            }
-            None => false,
-        },
-        _ => false,
-    });
-    match url {
-        Some(url) if allowed => Ok(url.to_string()),
+    let is_near = |url: &Url| {
+        let host = url.host_str().unwrap_or_default();
+        let is_loopback = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            _ => host == "localhost",
+        };
+        is_loopback || CONTAINER_HOSTS.contains(&host)
+    };
+    match Url::parse(given.trim()) {
+        Ok(url) if url.scheme() == "https" || url.scheme() == "http" && is_near(&url) => {
+            Ok(url.to_string())
+        }
         _ => Err(no_identity(
-            Provider::Aws,
             "AWS_CONTAINER_CREDENTIALS_FULL_URI names an address that is not allowed for credentials",
             "It has to be https, or on this machine, or a link-local address of ECS or EKS.",
         )),
     }
 }
 
-/// Those of the machine, by version 2 of its service alone.
+/// The keys of the machine, by version 2 of its service alone.
 pub(super) async fn instance(
     environment: &AwsEnvironment,
     connections: &Connections,
 ) -> Result<AwsCredentials> {
-    let base = environment
-        .metadata_endpoint
-        .as_deref()
-        .unwrap_or(INSTANCE)
-        .trim_end_matches('/');
-    let broken = |error: Error| {
-        match error {
-        // Nothing is there: this is not EC2.
-        Error::Unreachable { .. } => Error::NoIdentity {
-            provider: Provider::Aws,
-            reason: "there are no credentials of AWS: not in AWS_ACCESS_KEY_ID and \
-                     AWS_SECRET_ACCESS_KEY, nor in the shared files, nor of a container or a machine"
-                .to_owned(),
-            advice: "Give the job or the machine a role.".to_owned(),
-            source: Some(Box::new(error)),
-        },
-        error => failed(
-            Provider::Aws,
-            "the metadata service of this machine gives no credentials of AWS",
-            "Attach an instance profile with a role to the machine.",
-            error,
-        ),
-    }
-    };
-    let at = |path: &str, headers: HeaderMap| {
-        Remote::near(&format!("{base}/{path}"), headers, connections)
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        "x-aws-ec2-metadata-token-ttl-seconds",
-        HeaderValue::from_static(SESSION),
+    let base = environment.metadata_endpoint.as_deref();
+    let base = base.unwrap_or(INSTANCE).trim_end_matches('/');
+    let (life, url) = (
+        SecretString::from(SESSION),
+        format!("{base}/latest/api/token"),
     );
-    let session = at("latest/api/token", headers).map_err(broken)?;
-    let session = session.ask(Method::PUT).await.map_err(broken)?;
+    let header = Some(("x-aws-ec2-metadata-token-ttl-seconds", &life));
+    let session = ask(Method::PUT, url, header, connections).await?;
     let session = SecretString::from(String::from_utf8_lossy(&session.body).trim());
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        "x-aws-ec2-metadata-token",
-        secret(&session).map_err(broken)?,
-    );
-    let roles = at(ROLE_PATH, headers.clone()).map_err(broken)?;
-    let roles = roles.get().await.map_err(broken)?;
+    let header = Some(("x-aws-ec2-metadata-token", &session));
+    let url = format!("{base}/{ROLE_PATH}");
+    let roles = ask(Method::GET, url.clone(), header, connections).await?;
     let roles = String::from_utf8_lossy(&roles.body).into_owned();
     let role = roles.lines().next().unwrap_or_default().trim();
     // It becomes a part of an address.
-    let is_name = !role.is_empty()
-        && role
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@-_".contains(&byte));
-    if !is_name {
-        return Err(broken(Error::InvalidAnswer {
-            url: format!("{base}/{ROLE_PATH}"),
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@-_".contains(&byte);
+    if role.is_empty() || !role.bytes().all(is_plain) {
+        return Err(Error::InvalidAnswer {
+            url,
             reason: "it does not name a role".to_owned(),
-        }));
+        });
     }
-    let remote = at(&format!("{ROLE_PATH}{role}"), headers).map_err(broken)?;
-    let answer = remote.get().await.map_err(broken)?;
-    parse("the metadata service's answer", &answer.url, &answer.body).map_err(broken)
+    let answer = ask(Method::GET, format!("{url}{role}"), header, connections).await?;
+    parse("the metadata service's answer", &answer)
+}
+
+/// Asks a service that is near, with a header that may be secret.
+async fn ask(
+    method: Method,
+    url: String,
+    header: Option<(&'static str, &SecretString)>,
+    connections: &Connections,
+) -> Result<Answer> {
+    let mut headers = HeaderMap::new();
+    if let Some((name, value)) = header {
+        headers.insert(name, secret(value)?);
+    }
+    let remote = Remote::near(&url, headers, connections)?;
+    remote.ask(method).await
+}
+
+fn parse(place: &str, answer: &Answer) -> Result<AwsCredentials> {
+    let keys: KeysJson =
+        serde_json::from_slice(&answer.body).map_err(|_| Error::InvalidAnswer {
+            url: answer.url.clone(),
+            reason: "it holds no credentials".to_owned(),
+        })?;
+    keys.into_keys(place)
 }
 
 fn secret(text: &SecretString) -> Result<HeaderValue> {
@@ -189,14 +140,6 @@ fn secret(text: &SecretString) -> Result<HeaderValue> {
         })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn none() -> Error {
-    no_identity(
-        Provider::Aws,
-        "no address of the container's credentials is known",
-        "ECS and EKS set AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI.",
-    )
 }
 
 #[cfg(test)]

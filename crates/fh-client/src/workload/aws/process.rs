@@ -1,60 +1,42 @@
-//! Keys of AWS that a program prints, as the setting `credential_process` of a profile names it.
+//! Keys of AWS that a program prints: the one that a profile names as `credential_process`, or AWS's own command
+//! line, which knows the ways to keys that `fh` leaves to it.
 
 use std::path::Path;
 
-use secrecy::ExposeSecret as _;
-use serde::Deserialize;
-
-use super::keys::{AwsCredentials, SecretText};
+use super::keys::{AwsCredentials, KeysJson};
 use crate::error::{Error, Result};
-use crate::provider::Provider;
 use crate::workload::command;
-use crate::workload::identity::failed;
 
-/// What is printed, in its one version.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Printed {
-    version: u32,
-    access_key_id: String,
-    secret_access_key: SecretText,
-    session_token: Option<SecretText>,
-}
-
-/// The version of what is printed.
+/// The one version of what is printed.
 const VERSION: u32 = 1;
 
-/// Runs the line with the shell, as AWS's SDKs do.
+/// Runs a line with the shell, as AWS's SDKs do.
 pub(super) async fn keys(line: &str) -> Result<AwsCredentials> {
-    let broken = |error| {
-        failed(
-            Provider::Aws,
-            "the program of the setting credential_process gives no credentials of AWS",
-            "It has to print them as JSON: `aws configure export-credentials --format process` does.",
-            error,
-        )
-    };
     // The line itself may hold secrets.
     let shown = "credential_process";
-    let output = command::output(Path::new("/bin/sh"), &["-c", line], shown)
+    printed(Path::new("/bin/sh"), &["-c", line], shown)
         .await
-        .map_err(|error| broken(without(line, error)))?;
-    let printed: Option<Printed> = serde_json::from_slice(&output).ok();
-    let Some(printed) = printed.filter(|printed| printed.version == VERSION) else {
-        return Err(broken(Error::ProgramFailed {
+        .map_err(|error| without(line, error))
+}
+
+/// Asks AWS's command line for the keys of a profile.
+pub(super) async fn exported(program: &Path, profile: &str) -> Result<AwsCredentials> {
+    let export = ["configure", "export-credentials", "--format", "process"];
+    let arguments = [&export[..], &["--profile", profile]].concat();
+    printed(program, &arguments, "aws configure export-credentials").await
+}
+
+async fn printed(program: &Path, arguments: &[&str], shown: &str) -> Result<AwsCredentials> {
+    let output = command::output(program, arguments, shown).await?;
+    let printed: Option<KeysJson> = serde_json::from_slice(&output).ok();
+    let Some(printed) = printed.filter(|printed| printed.version == Some(VERSION)) else {
+        return Err(Error::ProgramFailed {
             command: shown.to_owned(),
             status: "it printed something else".to_owned(),
             stderr: String::new(),
-        }));
+        });
     };
-    let session = printed.session_token.as_ref();
-    AwsCredentials::new(
-        "what credential_process printed",
-        &printed.access_key_id,
-        printed.secret_access_key.0.expose_secret(),
-        session.map(|token| token.0.expose_secret()),
-    )
-    .map_err(broken)
+    printed.into_keys(&format!("what {shown} printed"))
 }
 
 /// An error that does not show what the program was given: some shells print a line that they do not understand,
@@ -85,6 +67,8 @@ fn without(line: &str, error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[tokio::test]

@@ -12,57 +12,56 @@ use secrecy::zeroize::Zeroizing;
 use super::keys::AwsCredentials;
 use super::web_identity::WebIdentity;
 use crate::error::{Error, Result};
-use crate::provider::Provider;
 use crate::workload::identity::{failed, no_identity};
 use crate::workload::{AwsEnvironment, files};
 
-const DEFAULT: &str = "default";
+/// The profile that counts where none is named.
+pub(super) const DEFAULT: &str = "default";
 
 /// What the profile says.
 #[derive(Default)]
 pub(super) struct Profile {
-    pub(super) credentials: Option<AwsCredentials>,
     pub(super) region: Option<String>,
-    /// What prints credentials, a line for the shell.
-    pub(super) process: Option<String>,
-    /// What is exchanged for credentials.
-    pub(super) web_identity: Option<WebIdentity>,
-    /// Why there are no credentials, though the profile says how to get some.
-    pub(super) unusable: Option<String>,
+    /// How it leads to keys, if it does.
+    pub(super) way: Option<Way>,
+}
+
+/// How a profile leads to keys.
+pub(super) enum Way {
+    /// The profile itself holds them.
+    Keys(AwsCredentials),
+    /// A token is exchanged for them.
+    WebIdentity(WebIdentity),
+    /// A line for the shell prints them.
+    Process(String),
+    /// By this setting, which AWS's command line knows what to do with.
+    Other(&'static str),
 }
 
 /// The settings of one profile in one file.
 type Settings = HashMap<String, Zeroizing<String>>;
 
-/// What settings look like that lead to credentials by ways that are not gone here.
+/// Settings that lead to keys by ways that are left to AWS's command line.
 const OTHER_WAYS: [&str; 4] = ["role_arn", "sso_session", "sso_start_url", "login_session"];
 
 /// Reads the profile that is named, else the default one.
 pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
     let name = environment.profile.as_deref().unwrap_or(DEFAULT);
-    let text = |path: Option<&Path>| match path.map(files::read) {
+    let settings = |path: Option<&Path>, in_config| match path.map(files::read) {
         None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text)),
+        Some(Ok(text)) => Ok(section(&text, name, in_config)),
         Some(Err(Error::File { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
             Ok(None)
         }
         Some(Err(error)) => Err(failed(
-            Provider::Aws,
             "cannot look for credentials of AWS",
             "AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE name the files.",
-            error,
-        )),
+        )(error)),
     };
-    let credentials = text(environment.credentials_file.as_deref())?;
-    let config = text(environment.config_file.as_deref())?;
-    let of = |text: &Option<Zeroizing<String>>, in_config| {
-        text.as_ref()
-            .and_then(|text| section(text, name, in_config))
-    };
-    let (keys, config) = (of(&credentials, false), of(&config, true));
+    let keys = settings(environment.credentials_file.as_deref(), false)?;
+    let config = settings(environment.config_file.as_deref(), true)?;
     if environment.profile.is_some() && keys.is_none() && config.is_none() {
         return Err(no_identity(
-            Provider::Aws,
             format!(
                 "AWS_PROFILE names the profile {name:?}, which is in neither of the shared files"
             ),
@@ -71,44 +70,35 @@ pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
         ));
     }
     let (keys, config) = (keys.unwrap_or_default(), config.unwrap_or_default());
-    let mut profile = Profile {
-        region: config
-            .get("region")
-            .or_else(|| keys.get("region"))
-            .map(|region| region.as_str().to_owned()),
-        ..Profile::default()
+    let get = |key: &str| {
+        let value = config.get(key).or_else(|| keys.get(key));
+        value.map(|value| value.as_str().to_owned())
     };
+    let mut way = None;
     for settings in [&keys, &config] {
         let get = |key: &str| settings.get(key).map(|value| value.as_str());
         if let (Some(id), Some(secret)) = (get("aws_access_key_id"), get("aws_secret_access_key")) {
             let place = format!("the profile {name:?}");
             let token = get("aws_session_token");
-            profile.credentials = Some(AwsCredentials::new(&place, id, secret, token)?);
-            return Ok(profile);
+            way = Some(Way::Keys(AwsCredentials::new(&place, id, secret, token)?));
+            break;
         }
     }
-    let get = |key: &str| {
-        let value = config.get(key).or_else(|| keys.get(key));
-        value.map(|value| value.as_str().to_owned())
-    };
-    profile.process = get("credential_process");
-    if let (Some(file), Some(role_arn)) = (get("web_identity_token_file"), get("role_arn")) {
-        profile.web_identity = Some(WebIdentity {
-            token_file: file.into(),
-            role_arn,
+    let web_identity = || {
+        Some(Way::WebIdentity(WebIdentity {
+            token_file: get("web_identity_token_file")?.into(),
+            role_arn: get("role_arn")?,
             session_name: get("role_session_name"),
-        });
-    }
-    if profile.process.is_some() || profile.web_identity.is_some() {
-        return Ok(profile);
-    }
-    profile.unusable = OTHER_WAYS
-        .iter()
-        .find(|way| config.contains_key(**way) || keys.contains_key(**way))
-        .map(|way| {
-            format!("the profile {name:?} has no keys but {way}, which fh does not support")
-        });
-    Ok(profile)
+        }))
+    };
+    let other = || OTHER_WAYS.into_iter().find(|way| get(way).is_some());
+    Ok(Profile {
+        region: get("region"),
+        way: way
+            .or_else(web_identity)
+            .or_else(|| get("credential_process").map(Way::Process))
+            .or_else(|| other().map(Way::Other)),
+    })
 }
 
 /// The settings of a profile; none where it is not there.
@@ -213,35 +203,44 @@ region = nor-this
     fn profiles_are_found_by_name_in_both_files() {
         let (_directory, named) = environment(CREDENTIALS, CONFIG, Some("ci"));
         let profile = read(&named).unwrap();
-        let keys = profile.credentials.unwrap();
+        let keys = keys_of(profile.way);
         assert_eq!(keys.access_key_id, "AKIA2");
         assert_eq!(keys.secret_access_key.expose_secret(), "t=wo");
         assert_eq!(keys.session_token.unwrap().expose_secret(), "session");
         assert_eq!(profile.region.as_deref(), Some("eu-west-1"));
         let (_directory, usual) = environment(CREDENTIALS, CONFIG, None);
         let profile = read(&usual).unwrap();
-        assert_eq!(profile.credentials.unwrap().access_key_id, "AKIA1");
+        assert_eq!(keys_of(profile.way).access_key_id, "AKIA1");
         assert_eq!(profile.region.as_deref(), Some("us-west-2"));
     }
 
+    fn keys_of(way: Option<Way>) -> AwsCredentials {
+        match way {
+            Some(Way::Keys(keys)) => keys,
+            _ => panic!("there are no keys"),
+        }
+    }
+
     #[test]
-    fn what_is_not_gone_by_is_named() {
-        let (_directory, other) = environment("", CONFIG, Some("other"));
-        let profile = read(&other).unwrap();
-        assert!(profile.credentials.is_none());
-        assert!(profile.unusable.unwrap().contains("role_arn"));
-        let (_directory, program) = environment("", CONFIG, Some("program"));
-        let profile = read(&program).unwrap();
-        let line = profile.process.as_deref();
-        assert_eq!(line, Some("/usr/bin/keys --for me"));
-        assert!(profile.unusable.is_none());
-        let (_directory, pod) = environment("", CONFIG, Some("pod"));
-        let identity = read(&pod).unwrap().web_identity.unwrap();
-        assert_eq!(identity.role_arn, "arn:aws:iam::1:role/pod");
-        assert_eq!(identity.session_name.as_deref(), Some("build"));
-        let (_directory, missing) = environment(CREDENTIALS, CONFIG, Some("nobody"));
-        assert!(read(&missing).is_err());
+    fn each_way_to_keys_is_known() {
+        let way = |profile: &str| {
+            let (_directory, named) = environment("", CONFIG, Some(profile));
+            read(&named).map(|profile| profile.way.unwrap())
+        };
+        assert!(matches!(way("other"), Ok(Way::Other("role_arn"))));
+        match way("program") {
+            Ok(Way::Process(line)) => assert_eq!(line, "/usr/bin/keys --for me"),
+            _ => panic!("it names a program"),
+        }
+        match way("pod") {
+            Ok(Way::WebIdentity(identity)) => {
+                assert_eq!(identity.role_arn, "arn:aws:iam::1:role/pod");
+                assert_eq!(identity.session_name.as_deref(), Some("build"));
+            }
+            _ => panic!("it names a token"),
+        }
+        assert!(way("nobody").is_err());
         let nothing = AwsEnvironment::default();
-        assert!(read(&nothing).unwrap().credentials.is_none());
+        assert!(read(&nothing).unwrap().way.is_none());
     }
 }

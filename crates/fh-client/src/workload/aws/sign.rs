@@ -12,7 +12,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 use sha2::{Digest as _, Sha256};
-use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::keys::AwsCredentials;
 
@@ -22,18 +24,22 @@ const SERVICE: &str = "sts";
 
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
+/// The form of a time, as in `20150830T123600Z`.
+const TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year][month][day]T[hour][minute][second]Z");
+
 /// What a signature is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Signing<'a> {
-    /// Whose signature.
+    /// The keys of whoever signs.
     pub credentials: &'a AwsCredentials,
     /// The endpoint of the Security Token Service, with a path that needs no escaping.
     pub url: &'a str,
-    /// Its region.
+    /// The region of that endpoint, which is a part of the signature.
     pub region: &'a str,
     /// The server that is to send the request.
     pub audience: &'a str,
-    /// That server's nonce.
+    /// The nonce that this server gave, which it takes once.
     pub nonce: &'a str,
     /// When: AWS takes it for 15 minutes.
     pub now: OffsetDateTime,
@@ -42,7 +48,12 @@ pub struct Signing<'a> {
 /// A signed request that tells who signed it.
 #[must_use]
 pub fn sign(signing: &Signing<'_>) -> SignedCallerIdentity {
-    let time = compact_time(signing.now);
+    // Every time that a calendar knows can be written.
+    let time = signing
+        .now
+        .to_offset(UtcOffset::UTC)
+        .format(TIME)
+        .unwrap_or_default();
     let (host, path) = host_and_path(signing.url);
     let mut headers: BTreeMap<String, String> = [
         ("content-type", CONTENT_TYPE),
@@ -66,7 +77,7 @@ pub fn sign(signing: &Signing<'_>) -> SignedCallerIdentity {
         .collect::<Vec<_>>()
         .join(";");
     let request = canonical_request(path, &headers, &signed_headers);
-    let date = &time[..8];
+    let date = time.get(..8).unwrap_or_default();
     let scope = format!("{date}/{}/{SERVICE}/aws4_request", signing.region);
     let key = signing_key(
         signing.credentials.secret_access_key.expose_secret(),
@@ -124,20 +135,6 @@ fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length is good");
     mac.update(message);
     mac.finalize().into_bytes().into()
-}
-
-/// As `20150830T123600Z`.
-fn compact_time(now: OffsetDateTime) -> String {
-    let now = now.to_offset(time::UtcOffset::UTC);
-    format!(
-        "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
-        now.year(),
-        u8::from(now.month()),
-        now.day(),
-        now.hour(),
-        now.minute(),
-        now.second()
-    )
 }
 
 /// The value of `Host`, and the path.

@@ -13,13 +13,11 @@ use super::keys::AwsCredentials;
 use crate::ServerUrl;
 use crate::error::{Error, Result};
 use crate::http::Content;
-use crate::provider::Provider;
 use crate::workload::identity::{Connections, failed, no_identity, word};
 use crate::workload::remote::Remote;
 use crate::workload::{AwsEnvironment, files};
 
 /// Which role, and for which token.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WebIdentity {
     pub(super) token_file: PathBuf,
     pub(super) role_arn: String,
@@ -35,7 +33,6 @@ impl WebIdentity {
         };
         let Some(role_arn) = environment.role_arn.clone() else {
             return Err(no_identity(
-                Provider::Aws,
                 "AWS_WEB_IDENTITY_TOKEN_FILE is set and AWS_ROLE_ARN is not",
                 "Set both or none.",
             ));
@@ -53,37 +50,18 @@ impl WebIdentity {
         endpoint: &str,
         connections: &Connections,
     ) -> Result<AwsCredentials> {
-        let broken = |error| {
-            failed(
-                Provider::Aws,
-                format!("AWS gives no keys for the role {}", self.role_arn),
-                "The role has to trust the issuer of the token in AWS_WEB_IDENTITY_TOKEN_FILE.",
-                error,
-            )
-        };
         let base: ServerUrl = endpoint.parse()?;
         if !base.is_secure() && !base.is_loopback() {
             return Err(no_identity(
-                Provider::Aws,
                 "AWS_ENDPOINT_URL_STS names an address without TLS, and a token must not be sent there",
                 "It has to be https, or on this machine.",
             ));
         }
-        let form = self.form()?;
-        let remote = Remote::open(endpoint, connections).map_err(broken)?;
-        let answer = remote
-            .send(Method::POST, Content::Form(form))
-            .await
-            .map_err(broken)?;
-        let body = Zeroizing::new(String::from_utf8_lossy(&answer.body).into_owned());
-        let keys = keys(&body).ok_or_else(|| {
-            broken(Error::InvalidAnswer {
-                url: answer.url.clone(),
-                reason: "it holds no credentials".to_owned(),
-            })
-        })?;
-        let [id, secret, session] = keys;
-        AwsCredentials::new("the answer of AWS", id, secret, Some(session)).map_err(broken)
+        let keys = exchange(self.form()?, endpoint, connections).await;
+        keys.map_err(failed(
+            format!("AWS gives no keys for the role {}", self.role_arn),
+            "The role has to trust the issuer of the token in AWS_WEB_IDENTITY_TOKEN_FILE.",
+        ))
     }
 
     fn form(&self) -> Result<SecretString> {
@@ -103,16 +81,27 @@ impl WebIdentity {
     }
 }
 
-fn read(file: &Path) -> Result<SecretString> {
-    let text = files::read(file).map_err(|error| {
-        failed(
-            Provider::Aws,
-            "the token for AWS cannot be read",
-            "AWS_WEB_IDENTITY_TOKEN_FILE names its file.",
-            error,
-        )
+async fn exchange(
+    form: SecretString,
+    endpoint: &str,
+    connections: &Connections,
+) -> Result<AwsCredentials> {
+    let remote = Remote::service(endpoint, None, connections)?;
+    let answer = remote.send(Method::POST, Content::Form(form)).await?;
+    let body = Zeroizing::new(String::from_utf8_lossy(&answer.body).into_owned());
+    let [id, secret, session] = keys(&body).ok_or_else(|| Error::InvalidAnswer {
+        url: answer.url.clone(),
+        reason: "it holds no credentials".to_owned(),
     })?;
-    word(Provider::Aws, "AWS_WEB_IDENTITY_TOKEN_FILE", &text)
+    AwsCredentials::new("the answer of AWS", id, secret, Some(session))
+}
+
+fn read(file: &Path) -> Result<SecretString> {
+    let text = files::read(file).map_err(failed(
+        "the token for AWS cannot be read",
+        "AWS_WEB_IDENTITY_TOKEN_FILE names its file.",
+    ))?;
+    word("AWS_WEB_IDENTITY_TOKEN_FILE", &text)
 }
 
 /// The key's id, the key and the session's token in AWS's answer.
