@@ -8,13 +8,7 @@ use crate::error::{Error, Result};
 
 /// The time allowed for all of something; none where nothing is said.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Deadline(Option<Limit>);
-
-#[derive(Debug, Clone, Copy)]
-struct Limit {
-    at: Instant,
-    allowed: Duration,
-}
+pub struct Deadline(Option<(Instant, Duration)>);
 
 impl Deadline {
     /// So much time from now on.
@@ -22,13 +16,13 @@ impl Deadline {
     pub fn after(allowed: Duration) -> Self {
         // What the clock cannot express is never reached.
         let at = Instant::now().checked_add(allowed);
-        Self(at.map(|at| Limit { at, allowed }))
+        Self(at.map(|at| (at, allowed)))
     }
 
     /// Waits until the time is over, and says so.
     pub async fn passed(self) -> Error {
         match self.0 {
-            Some(Limit { at, allowed }) => {
+            Some((at, allowed)) => {
                 tokio::time::sleep_until(at).await;
                 Error::OutOfTime { allowed }
             }

@@ -47,6 +47,12 @@ pub struct ClosurePath {
 }
 
 impl Closure {
+    /// What Nix knows of the paths that are to be pushed.
+    pub(crate) fn pushed(&self) -> impl Iterator<Item = &PathInfo> {
+        let paths = self.paths.iter().filter(|path| !path.context);
+        paths.map(|path| &path.info)
+    }
+
     /// Where the files of one of its paths are.
     #[must_use]
     pub fn real_path(&self, path: &StorePath) -> PathBuf {

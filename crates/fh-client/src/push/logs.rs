@@ -50,10 +50,8 @@ impl Logs {
             return Self::default();
         };
         let mut derivers: Vec<StorePath> = closure
-            .paths
-            .iter()
-            .filter(|path| !path.context)
-            .filter_map(|path| path.info.deriver.clone())
+            .pushed()
+            .filter_map(|info| info.deriver.clone())
             .filter(StorePath::is_derivation)
             .collect();
         derivers.sort_unstable();

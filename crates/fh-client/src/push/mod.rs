@@ -72,7 +72,7 @@ pub async fn push(
             max: MAX_COMPRESSION_LEVEL,
         });
     }
-    if closure.paths.iter().all(|path| path.context) {
+    if closure.pushed().next().is_none() {
         return Err(Error::NothingGiven);
     }
     let push = Push {

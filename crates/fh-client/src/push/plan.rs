@@ -107,12 +107,7 @@ pub(super) fn work(closure: &Closure, plan: &PushPlan) -> Result<Work> {
     let invalid = |reason: String| Error::InvalidPlan { reason };
     let limits = &plan.limits;
     check_limits(limits)?;
-    let pushed: Vec<&PathInfo> = closure
-        .paths
-        .iter()
-        .filter(|path| !path.context)
-        .map(|path| &path.info)
-        .collect();
+    let pushed: Vec<&PathInfo> = closure.pushed().collect();
     if pushed.len() != plan.paths.len() {
         return Err(invalid(format!(
             "{} paths were asked about and {} were answered for",

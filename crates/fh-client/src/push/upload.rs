@@ -53,9 +53,9 @@ enum Ended {
 /// How much a request carries.
 #[derive(Clone, Copy)]
 struct Volume {
-    /// Uncompressed bytes.
+    /// Bytes of NARs, before compression.
     nars: u64,
-    /// Compressed bytes.
+    /// Bytes of its body, as they go over the line.
     sent: u64,
 }
 

@@ -152,7 +152,7 @@ impl AtticCache {
         observer: Arc<dyn PushObserver>,
     ) -> Result<PushReport> {
         let begin = Instant::now();
-        if closure.paths.iter().all(|path| path.context) {
+        if closure.pushed().next().is_none() {
             return Err(Error::NothingGiven);
         }
         if let Some(theirs) = &self.config.store_dir
@@ -164,14 +164,13 @@ impl AtticCache {
             });
         }
         let client = self.client.with_retries(options.retries);
-        let all = || closure.paths.iter().filter(|path| !path.context);
         let mut totals = PlanTotals {
-            paths: all().count() as u64,
-            nar_bytes: all().map(|path| path.info.nar_size).sum(),
+            paths: closure.pushed().count() as u64,
+            nar_bytes: closure.pushed().map(|info| info.nar_size).sum(),
             ..PlanTotals::default()
         };
-        let wanted: Vec<&PathInfo> = all()
-            .map(|path| &path.info)
+        let wanted: Vec<&PathInfo> = closure
+            .pushed()
             .filter(|info| !self.is_left_out(info, closure, &options.leave_out))
             .collect();
         totals.upstream = totals.paths - wanted.len() as u64;
@@ -194,7 +193,11 @@ impl AtticCache {
             ..PushReport::default()
         };
         if options.dry_run {
-            report.would_send = work.iter().map(|info| planned(info)).collect();
+            let planned = work.iter().map(|info| PlannedPath {
+                path: info.path.clone(),
+                nar_size: info.nar_size,
+            });
+            report.would_send = planned.collect();
         } else {
             let uploads = upload::Uploads {
                 client: &client,
@@ -275,13 +278,6 @@ fn follow(client: &Client, endpoint: Option<&str>) -> (Client, Option<ServerUrl>
         (client.clone(), None)
     } else {
         (client.clone(), Some(there))
-    }
-}
-
-fn planned(info: &PathInfo) -> PlannedPath {
-    PlannedPath {
-        path: info.path.clone(),
-        nar_size: info.nar_size,
     }
 }
 
