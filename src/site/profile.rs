@@ -295,19 +295,17 @@ fn address(server: &ServerUrl, named: &str, part: &str) -> Result<ServerUrl, Com
             "{server} reports an invalid address for its {part}"
         ))
     })?;
-    if url.is_loopback() && !server.is_loopback() {
-        return Err(CommandError::failed(format!(
-            "{server} reports that its {part} is at {url}, which is this machine itself"
-        ))
-        .hint(format!("On the server: `fh serve --public-url {server}`")));
-    }
-    if server.is_secure() && !url.is_secure() {
-        return Err(CommandError::failed(format!(
-            "{server} reports that its {part} is at {url}, where the token would travel unencrypted"
-        ))
-        .hint(format!("On the server: `fh serve --public-url {server}`")));
-    }
-    Ok(url)
+    let wrong = if url.is_loopback() && !server.is_loopback() {
+        "which is this machine itself"
+    } else if server.is_secure() && !url.is_secure() {
+        "where the token would travel unencrypted"
+    } else {
+        return Ok(url);
+    };
+    Err(CommandError::failed(format!(
+        "{server} reports that its {part} is at {url}, {wrong}"
+    ))
+    .hint(format!("On the server: `fh serve --public-url {server}`")))
 }
 
 /// Hosts as netrc has them, each once: without a port, and an IPv6 address without brackets.

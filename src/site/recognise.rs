@@ -65,17 +65,16 @@ pub(crate) fn attic_cache(server: &ServerUrl) -> Option<(ServerUrl, &str)> {
 /// Whether an attic server answers there. Without a token it may say no more than that one is
 /// needed.
 async fn is_attic(server: &ServerUrl, context: &Context) -> Result<bool, CommandError> {
-    let (base, cache) = match attic_cache(server) {
-        Some((base, cache)) => (base, cache),
-        // Any name will do to see what answers.
-        None => (server.clone(), "fh"),
-    };
+    let named = attic_cache(server);
+    let is_named = named.is_some();
+    // Any name will do to see what answers.
+    let (base, cache) = named.unwrap_or_else(|| (server.clone(), "fh"));
     let client = context.client_builder(base)?.retries(0).build()?;
     let answers = matches!(
         client.attic_cache(cache).await,
         Ok(_) | Err(ClientError::Api { .. } | ClientError::Unauthorized { .. })
     );
-    if answers && attic_cache(server).is_none() {
+    if answers && !is_named {
         return Err(CommandError::failed(format!(
             "{server} is an attic server: name one of its caches"
         ))

@@ -11,11 +11,10 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use fh_client::workload::WorkloadSource;
-use tokio::process::Child;
 use tokio::sync::oneshot;
 
 use super::arguments::LoginArguments;
@@ -81,20 +80,20 @@ impl Session<'_> {
                     Ok(running) => running,
                     Err(error) => return Ok(self.cannot_start(error)),
                 };
-                let keeping = async {
-                    match self.keep(granted, scope).await {
-                        Ok(never) => match never {},
-                        Err(error) => {
-                            self.warn(&error);
-                            std::future::pending().await
+                let mut keeping = std::pin::pin!(self.keep(granted, scope));
+                loop {
+                    tokio::select! {
+                        status = running.wait() => {
+                            let status = status.map_err(|error| {
+                                CommandError::new(Status::Failed, error)
+                                    .context("cannot find out how the command ended")
+                            })?;
+                            return Ok(ExitCode::from(child::code_of(status)));
                         }
+                        came = signals.next() => came.pass_on(&running),
+                        never = &mut keeping => match never {},
                     }
-                };
-                let status = tokio::select! {
-                    status = accompany(&mut running, &mut signals) => status?,
-                    never = keeping => match never {},
-                };
-                Ok(ExitCode::from(child::code_of(status)))
+                }
             })
         })
     }
@@ -112,12 +111,19 @@ impl Session<'_> {
         &'scope self,
         granted: &Granted,
         scope: &'scope std::thread::Scope<'scope, '_>,
-    ) -> Result<std::convert::Infallible, CommandError> {
-        let workload = workload::workload(&self.arguments.workload, self.context)?;
+    ) -> std::convert::Infallible {
+        let (site, context) = (&self.report.site, self.context);
         // Its connections belong to this runtime.
-        let site = &self.report.site;
-        let organizations = named(&site.reading);
-        let source = workload::source(organizations, &site.server, workload, self.context)?;
+        let source = workload::workload(&self.arguments.workload, context).and_then(|workload| {
+            workload::source(named(&site.reading), &site.server, workload, context)
+        });
+        let source = match source {
+            Ok(source) => source,
+            Err(error) => {
+                self.warn(&error);
+                return std::future::pending().await;
+            }
+        };
         let mut end = granted.end();
         let mut due = halfway(granted.asked, end);
         let mut wait = FIRST_WAIT;
@@ -198,19 +204,6 @@ impl Session<'_> {
         match written.await {
             Ok(written) => written.map(|_| Some(granted)),
             Err(_) => Err(CommandError::failed("the files could not be written")),
-        }
-    }
-}
-
-/// Stays with the command until it ends, and passes signals on.
-async fn accompany(running: &mut Child, signals: &mut Signals) -> Result<ExitStatus, CommandError> {
-    loop {
-        tokio::select! {
-            status = running.wait() => return status.map_err(|error| {
-                CommandError::new(Status::Failed, error)
-                    .context("cannot find out how the command ended")
-            }),
-            came = signals.next() => came.pass_on(running),
         }
     }
 }

@@ -17,7 +17,6 @@ impl Work<'_> {
         let site = self.wanted.site;
         let token = self.wanted.token.expose_secret();
         let files = &self.machine.files;
-        let exists = files.content(path).is_some();
         let mut netrc = parse_netrc(files, path)?;
         let mut what = Vec::new();
         for host in &site.hosts {
@@ -51,11 +50,8 @@ impl Work<'_> {
         if !self.wanted.netrc {
             return Ok(None);
         }
-        if !exists && !what.is_empty() {
-            self.ledger
-                .will_create(path, files.missing_directories(path));
-        }
-        let after = (exists || !what.is_empty()).then(|| netrc.to_bytes());
+        let is_written = self.note_file(path, !what.is_empty());
+        let after = is_written.then(|| netrc.to_bytes());
         let noted = (&mut self.ledger, self.owner.as_str());
         let mut change = netrc_change(files, path, self.machine.scope, after, noted);
         change.what = what;
