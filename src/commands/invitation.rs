@@ -52,7 +52,7 @@ Examples:
     Decline(AnswerArguments),
 }
 
-// Which invitation is answered, and for whom.
+/// Which invitation is answered, and for whom.
 #[derive(Debug, Args)]
 pub(crate) struct AnswerArguments {
     /// The organisation
