@@ -80,20 +80,12 @@ fn completed(argument: Arg) -> Arg {
 
 /// An option of the same id hides the global one from the help, and is never given.
 fn without_server_options(command: clap::Command) -> clap::Command {
-    command
-        .arg(Arg::new("server").long("server").hide(true))
-        .arg(
-            Arg::new("wide")
-                .long("wide")
-                .hide(true)
-                .action(ArgAction::SetTrue),
-        )
-        .arg(
-            Arg::new("json")
-                .long("json")
-                .hide(true)
-                .action(ArgAction::SetTrue),
-        )
+    let options = [
+        ("server", ArgAction::Set),
+        ("wide", ArgAction::SetTrue),
+        ("json", ArgAction::SetTrue),
+    ];
+    command.args(options.map(|(name, action)| Arg::new(name).long(name).hide(true).action(action)))
 }
 
 #[cfg(test)]

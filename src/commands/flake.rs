@@ -63,7 +63,7 @@ Examples:
     FreeName(FreeFlakeNameArguments),
 }
 
-// The flake that is meant.
+/// The flake that is meant.
 #[derive(Debug, Args)]
 pub(crate) struct FlakeArguments {
     /// The flake

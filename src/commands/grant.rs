@@ -72,7 +72,7 @@ pub(crate) struct AddArguments {
     role: Role,
 }
 
-// What somebody may hold a role on, and who.
+/// What somebody may hold a role on, and who.
 #[derive(Debug, Args)]
 pub(crate) struct HeldArguments {
     #[command(flatten)]
@@ -83,7 +83,7 @@ pub(crate) struct HeldArguments {
     who: Subject,
 }
 
-// What roles are held on.
+/// What roles are held on.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArguments {
     /// The flake, or ORG/* for all of an organisation

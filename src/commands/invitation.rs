@@ -29,20 +29,32 @@ Examples:
         #[arg(long, value_name = "USER")]
         user: Option<Name>,
     },
-    Accept(AcceptArguments),
-    Decline(DeclineArguments),
-}
-
-/// Accept the invitation of an organisation
-///
-/// From then on, anyone who can push to the flakes that it grants you can decide what runs on your machines. As
-/// a member, its flakes come before those of other organisations; as a guest, after your own.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+    /// Accept the invitation of an organisation
+    ///
+    /// From then on, anyone who can push to the flakes that it grants you can decide what runs on your machines. As
+    /// a member, its flakes come before those of other organisations; as a guest, after your own.
+    #[command(after_help = "\
 Examples:
   fh invitation accept acme
   fh invitation accept acme --user my-fleet")]
-pub(crate) struct AcceptArguments {
+    Accept(AnswerArguments),
+    /// Decline the invitation of an organisation
+    ///
+    /// This removes what it granted you by name, also if you accepted it as a guest before.
+    #[command(
+        after_help = "\
+Examples:
+  fh invitation decline acme",
+        mut_arg("user", |user| {
+            user.help("Decline it for this service account, whose organisation you own")
+        })
+    )]
+    Decline(AnswerArguments),
+}
+
+/// Which invitation is answered, and for whom.
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArguments {
     /// The organisation
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
     org: Name,
@@ -52,28 +64,11 @@ pub(crate) struct AcceptArguments {
     user: Option<Name>,
 }
 
-/// Decline the invitation of an organisation
-///
-/// This removes what it granted you by name, also if you accepted it as a guest before.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh invitation decline acme")]
-pub(crate) struct DeclineArguments {
-    /// The organisation
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
-
-    /// Decline it for this service account, whose organisation you own
-    #[arg(long, value_name = "USER")]
-    user: Option<Name>,
-}
-
 pub(crate) fn run(command: &InvitationCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         InvitationCommand::List { user } => list(user.as_ref(), context),
-        InvitationCommand::Accept(arguments) => accept(arguments, context),
-        InvitationCommand::Decline(arguments) => decline(arguments, context),
+        InvitationCommand::Accept(of) => accept(&of.org, of.user.as_ref(), context),
+        InvitationCommand::Decline(of) => decline(&of.org, of.user.as_ref(), context),
     }
 }
 
@@ -86,9 +81,7 @@ fn list(user: Option<&Name>, context: &Context) -> Result<(), CommandError> {
         .list_or(&columns(), &found, "There are no invitations.")
 }
 
-fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandError> {
-    let AcceptArguments { org, user } = arguments;
-    let user = user.as_ref();
+fn accept(org: &Name, user: Option<&Name>, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let cannot = format!("cannot accept the invitation of {org}");
     let accepted = context.change(cannot, async {
@@ -123,9 +116,7 @@ fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandE
     })
 }
 
-fn decline(arguments: &DeclineArguments, context: &Context) -> Result<(), CommandError> {
-    let DeclineArguments { org, user } = arguments;
-    let user = user.as_ref();
+fn decline(org: &Name, user: Option<&Name>, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let cannot = format!("cannot decline the invitation of {org}");
     explained(

@@ -81,7 +81,7 @@ Examples:
     FreeName(FreeNameArguments),
 }
 
-// The organisation that is meant.
+/// The organisation that is meant.
 #[derive(Debug, Args)]
 pub(crate) struct OrgArguments {
     /// The organisation
@@ -89,7 +89,7 @@ pub(crate) struct OrgArguments {
     org: Name,
 }
 
-// The organisation that is left or deleted.
+/// The organisation that is left or deleted.
 #[derive(Debug, Args)]
 pub(crate) struct EndArguments {
     #[command(flatten)]

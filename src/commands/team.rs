@@ -98,7 +98,7 @@ Examples:
     },
 }
 
-// The team that is meant.
+/// The team that is meant.
 #[derive(Debug, Args)]
 pub(crate) struct TeamArguments {
     /// The team
@@ -106,7 +106,7 @@ pub(crate) struct TeamArguments {
     team: TeamName,
 }
 
-// A team, and whose place in it changes.
+/// A team, and whose place in it changes.
 #[derive(Debug, Args)]
 pub(crate) struct MembersArguments {
     #[command(flatten)]

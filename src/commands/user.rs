@@ -80,7 +80,7 @@ Examples:
     FreeName(FreeNameArguments),
 }
 
-// The account that is meant.
+/// The account that is meant.
 #[derive(Debug, Args)]
 pub(crate) struct UserArguments {
     /// The account

@@ -18,7 +18,6 @@ pub(crate) struct Scoped {
     words: Vec<String>,
 }
 
-// Commands say in their help what is meant without it.
 /// An organisation that may be left out, as a word or as `--org`.
 #[derive(Debug, Args)]
 pub(crate) struct OrgOrAll {

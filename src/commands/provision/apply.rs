@@ -45,14 +45,10 @@ impl Outcome {
 }
 
 /// How far a run has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
-    /// How many steps have ended, one way or the other.
-    ended: usize,
-    /// The step after them was sent, and was not answered yet.
-    is_sent: bool,
-    /// Which of the steps that have ended were left out, as they wait for somebody.
-    left_out: Vec<usize>,
+    /// What became of each step, and of each check behind them.
+    states: Vec<State>,
     /// What waits for somebody, as sentences.
     waiting: Vec<String>,
 }
@@ -84,7 +80,10 @@ pub(super) fn apply(
     client: &Client,
     context: &Context,
 ) -> Result<Vec<String>, CommandError> {
-    let progress = RefCell::new(Progress::default());
+    let progress = RefCell::new(Progress {
+        states: vec![State::NotDone; plan.steps.len() + plan.checks.len()],
+        waiting: Vec::new(),
+    });
     // One wait over all steps, so that Ctrl-C is heard between them, too.
     let done = context.wait("", all(plan, client, &progress));
     let progress = progress.into_inner();
@@ -105,27 +104,25 @@ async fn all(
         if let Request::AddToTeam(org, team, user) = &step.request
             && is_among(&invited, org, user)
         {
-            let mut progress = progress.borrow_mut();
-            progress.waiting.push(format!(
+            progress.borrow_mut().waiting.push(format!(
                 "{user} is not in the team {org}/{team} yet: run the command again when they have accepted."
             ));
-            progress.left_out.push(index);
-            progress.ended += 1;
             continue;
         }
         let what = match index < count {
             true => format!("cannot do step {} of {count}, `{step}`", index + 1),
             false => format!("cannot do `{step}`"),
         };
-        progress.borrow_mut().is_sent = true;
+        progress.borrow_mut().states[index] = State::Unknown;
         let outcome = send(client, &step.request).await.map_err(|error| {
             // Of what was refused it is known that it was not done.
-            progress.borrow_mut().is_sent = !is_refusal(&error);
+            if is_refusal(&error) {
+                progress.borrow_mut().states[index] = State::NotDone;
+            }
             CommandError::from(error).context(&what)
         })?;
         let mut progress = progress.borrow_mut();
-        progress.is_sent = false;
-        progress.ended += 1;
+        progress.states[index] = State::Done;
         match outcome {
             Outcome::Done => {}
             Outcome::Invited { org, user, .. } if is_among(&invited, &org, &user) => {}
@@ -157,21 +154,9 @@ fn is_refusal(error: &ClientError) -> bool {
 
 /// The failure of a run with what was done and what was not.
 fn stopped(error: CommandError, plan: &Plan, progress: &Progress) -> CommandError {
-    let state = |index: usize| match index {
-        _ if progress.left_out.contains(&index) => State::NotDone,
-        _ if index < progress.ended => State::Done,
-        _ if index == progress.ended && progress.is_sent => State::Unknown,
-        _ => State::NotDone,
-    };
-    let ended: Vec<Ended<'_>> = plan
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(index, step)| Ended {
-            step,
-            state: state(index),
-        })
-        .collect();
+    let states = progress.states.iter().copied();
+    let ended = plan.steps.iter().zip(states);
+    let ended: Vec<Ended<'_>> = ended.map(|(step, state)| Ended { step, state }).collect();
     let listed = |begin: &str, wanted: State| {
         let steps = ended.iter().filter(|it| it.state == wanted);
         let lines: String = steps.map(|it| format!("\n{}", it.step)).collect();

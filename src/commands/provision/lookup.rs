@@ -12,7 +12,7 @@ use super::names::{Answers, Questions, Resolved, organizations};
 use super::plan::Caller;
 use super::state::{Present, PresentFlake};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Explain as _};
 use crate::nouns::found::{if_there, organization};
 
 /// What the server says about a file.
@@ -47,28 +47,22 @@ pub(super) fn look_up(
     let mut found = BTreeMap::new();
     for (said, wanted) in &file.org {
         let org = &said.value;
-        let present = context.ask(cannot_look_up(org), async {
-            Present::ask(client, org, Some(wanted)).await
-        });
-        found.insert(said.clone(), present.map_err(|error| trouble(error, org))?);
+        let present = of(org, Present::ask(client, org, Some(wanted)), context)?;
+        found.insert(said.clone(), present);
     }
     let (resolved, mut present) = organizations(file, found);
     let questions = Questions::of(&resolved.file, &present);
-    let answers = context.ask("cannot look up what the file names", async {
-        answers(client, &questions, &caller).await
-    });
-    let answers = answers.map_err(|error| {
-        let hint = "You need to be an owner or an admin of the organisations in the file, with a token that reaches \
-                    all of them: `fh status`";
-        refused(error, hint)
-    })?;
+    let answers = context.ask(
+        "cannot look up what the file names",
+        answers(client, &questions, &caller),
+    );
+    let hint = "You need to be an owner or an admin of the organisations in the file, with a token that reaches all of \
+                them: `fh status`";
+    let answers = explained(answers, hint)?;
     let resolved = resolved.resolve(&present, &answers);
     for (org, wanted) in &resolved.file.org {
         if let Some(there) = present.get_mut(&org.value) {
-            let asked = context.ask(cannot_look_up(org), async {
-                there.ask_grants(client, Some(wanted)).await
-            });
-            asked.map_err(|error| trouble(error, org))?;
+            of(org, there.ask_grants(client, Some(wanted)), context)?;
         }
     }
     Ok(Found {
@@ -88,28 +82,30 @@ pub(super) fn everything_of(
     client: &Client,
     context: &Context,
 ) -> Result<Present, CommandError> {
-    let present = context.ask(cannot_look_up(org), async {
+    let asked = async {
         let mut present = Present::ask(client, org, None).await?;
         present.ask_grants(client, None).await?;
         Ok(present)
-    });
-    present.map_err(|error| trouble(error, org))
+    };
+    of(org, asked, context)
 }
 
-fn cannot_look_up(org: &Name) -> String {
-    format!("cannot look up what {org} has")
-}
-
-fn trouble(error: CommandError, org: &Name) -> CommandError {
+/// Asks for something that an organisation has.
+fn of<T>(
+    org: &Name,
+    request: impl Future<Output = ClientResult<T>>,
+    context: &Context,
+) -> Result<T, CommandError> {
     let hint = format!(
         "You need to be an owner or an admin of {org}, with a token that reaches all of it: `fh org show {org}`"
     );
-    refused(error, &hint)
+    let found = context.ask(format_args!("cannot look up what {org} has"), request);
+    explained(found, &hint)
 }
 
 /// What the caller may not see is not there for them.
-fn refused(error: CommandError, hint: &str) -> CommandError {
-    error
+fn explained<T>(found: Result<T, CommandError>, hint: &str) -> Result<T, CommandError> {
+    found
         .hint_for(ErrorCode::Forbidden, hint)
         .hint_for(ErrorCode::NotFound, hint)
 }
