@@ -13,8 +13,7 @@ use super::super::measure;
 use super::super::report::{Row, Target, Unit};
 use super::super::rounds::{Side, in_turns};
 use super::super::setting::Setting;
-use super::PEER;
-use super::stage::Stage;
+use super::stage::{PEER, Stage};
 
 /// Both sides are given the same nix.conf and netrc, which `fh login` wrote: signatures are checked,
 /// and credentials sent, in both. Also says where the stores are.

@@ -22,10 +22,7 @@ use super::wrk::{self, Expected, Load, Wrk};
 use crate::say;
 use download::{File, Source};
 pub(super) use former::against_former;
-use stage::Stage;
-
-/// The peer's name in tables.
-const PEER: &str = "nginx";
+use stage::{PEER, Stage};
 
 /// Of each run of wrk.
 const SECONDS: u32 = 3;

@@ -13,6 +13,9 @@ use super::super::setting::{Setting, hash_part};
 use super::download::{File, Source};
 use crate::http;
 
+/// The peer's name in tables.
+pub(super) const PEER: &str = "nginx";
+
 /// The servers, and what can be asked of each.
 pub(super) struct Stage<'a> {
     pub(super) installation: Installation<'a>,
