@@ -11,7 +11,7 @@ use super::super::fh::Installation;
 use super::super::machine::file_system;
 use super::super::measure;
 use super::super::report::{Row, Target, Unit};
-use super::super::rounds::{Side, in_turns};
+use super::super::rounds::{Side, interleaved};
 use super::super::setting::Setting;
 use super::stage::{PEER, Stage};
 
@@ -57,7 +57,7 @@ pub(super) fn run(
             copy(stage.nginx.url(), directory)
         }),
     ];
-    let [ours, peer] = in_turns(setting, setting.runs(5), sides, |wall| {
+    let [ours, peer] = interleaved(setting, setting.runs(5), sides, |wall| {
         Unit::Seconds.text(*wall)
     })?;
     let what = "nix copy --from, whole closure";
