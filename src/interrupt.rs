@@ -58,13 +58,13 @@ impl Listener {
         tokio::select! {
             _ = self.control_c.recv() => Status::Interrupted,
             _ = self.termination.recv() => Status::Terminated,
-            () = came(&mut self.hangup) => Status::HungUp,
+            () = received(&mut self.hangup) => Status::HungUp,
         }
     }
 }
 
 /// Waits for a signal; for ever where it is not listened for.
-async fn came(signal: &mut Option<Signal>) {
+async fn received(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {
             signal.recv().await;

@@ -46,9 +46,9 @@ pub(crate) fn was_interrupted(status: ExitStatus) -> bool {
 
 /// A signal that came to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Came(Signal);
+pub(crate) struct Received(Signal);
 
-impl Came {
+impl Received {
     /// Whether whoever sent it wants things to end.
     pub(crate) fn is_end(self) -> bool {
         self.0 != Signal::USR1 && self.0 != Signal::USR2
@@ -100,8 +100,8 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub(crate) async fn next(&mut self) -> Came {
-        Came(tokio::select! {
+    pub(crate) async fn next(&mut self) -> Received {
+        Received(tokio::select! {
             _ = self.interrupt.recv() => Signal::INT,
             _ = self.quit.recv() => Signal::QUIT,
             _ = self.terminate.recv() => Signal::TERM,

@@ -62,14 +62,14 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
         }
     };
     let result = interrupt::run(Threads::AllCores, hint, async {
-        progress.looking();
+        progress.asking_nix();
         let closure = async {
             let closure = deadline.hold(async {
                 if has_to_build {
                     progress.building();
                 }
                 let paths = tools.resolve(&named).await?;
-                progress.looking();
+                progress.asking_nix();
                 tools.closure_of(&paths, !arguments.no_closure).await
             });
             closure.await.map_err(|error| {

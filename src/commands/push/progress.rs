@@ -104,7 +104,7 @@ impl Progress {
     }
 
     /// Nix is asked for the closure.
-    pub(super) fn looking(&self) {
+    pub(super) fn asking_nix(&self) {
         if let Some(bar) = self.bar.as_ref().filter(|bar| bar.is_finished()) {
             bar::resume(bar);
         }

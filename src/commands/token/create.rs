@@ -151,7 +151,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
     };
     let is_in_file = file.is_some();
     let printed = match file {
-        _ if arguments.store => keep(&minted, client.base_url(), context),
+        _ if arguments.store => save(&minted, client.base_url(), context),
         Some(file) => text.and_then(|text| file.fill(&text)),
         None => text.and_then(|text| context.output.text(&text)),
     };
@@ -202,7 +202,7 @@ fn closures(arguments: &[OsString], context: &Context) -> Result<Vec<String>, Co
 }
 
 /// Puts the token where `fh login` puts it.
-fn keep(minted: &MintedToken, server: &ServerUrl, context: &Context) -> Result<(), CommandError> {
+fn save(minted: &MintedToken, server: &ServerUrl, context: &Context) -> Result<(), CommandError> {
     let token = SecretString::from(minted.token.as_str());
     let credentials = context.credentials()?;
     match credentials.load()?.entry(server) {

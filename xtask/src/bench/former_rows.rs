@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::report::{Row, Target, Unit};
-use super::rounds::{Side, in_turns};
+use super::rounds::{Side, interleaved};
 use super::setting::Setting;
 
 /// The peer's name in tables.
@@ -39,7 +39,7 @@ pub(super) fn compare(
     what: &str,
     sides: [Side<'_, Spent>; 2],
 ) -> Result<[Row; 2]> {
-    let [ours, former] = in_turns(setting, setting.runs(RUNS), sides, Spent::text)?;
+    let [ours, former] = interleaved(setting, setting.runs(RUNS), sides, Spent::text)?;
     let row = |key, what: String, value: fn(&Spent) -> f64, target| {
         let values = |samples: &[Spent]| samples.iter().map(value).collect();
         Row::new(key, what, Unit::Seconds, values(&ours))

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::limit::{self, Limit};
 use super::report::{Section, Target, Unit};
-use super::rounds::{Side, in_turns};
+use super::rounds::{Side, interleaved};
 use super::setting::Setting;
 use super::statistics::median;
 use super::transfer::{self, Transfer};
@@ -35,7 +35,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             Ok(format!("{:.2} CPU-seconds", limit.cpu_seconds()))
         }),
     ];
-    in_turns(setting, runs, sides, String::clone)?;
+    interleaved(setting, runs, sides, String::clone)?;
 
     let cores = std::thread::available_parallelism()?.get();
     // What cannot be saved, spread over all cores.

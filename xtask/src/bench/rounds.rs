@@ -26,7 +26,7 @@ impl<'a, S> Side<'a, S> {
 
 /// Runs the sides in turns, `runs` times each; who begins alternates. What was written before is on
 /// the disk when a run begins. Gives back the samples of each side.
-pub(super) fn in_turns<S, const N: usize>(
+pub(super) fn interleaved<S, const N: usize>(
     setting: &Setting,
     runs: usize,
     mut sides: [Side<'_, S>; N],

@@ -6,7 +6,7 @@ use anyhow::Result;
 use fh_testkit::proxy::Plan;
 
 use super::report::{Section, Target, Unit};
-use super::rounds::{Side, in_turns};
+use super::rounds::{Side, interleaved};
 use super::setting::Setting;
 use super::transfer::{self, Transfer, row};
 
@@ -26,7 +26,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             transfer::nix_copy(setting, closure, directory, None)
         }),
     ];
-    let [ours, peer] = in_turns(setting, runs, sides, Transfer::text)?;
+    let [ours, peer] = interleaved(setting, runs, sides, Transfer::text)?;
     // The peer takes most of a minute, and nothing on this line is a matter of luck.
     let delayed_runs = runs.min(3);
     let sides = [
@@ -37,7 +37,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             transfer::nix_copy(setting, closure, directory, line)
         }),
     ];
-    let [ours_delayed, peer_delayed] = in_turns(setting, delayed_runs, sides, Transfer::text)?;
+    let [ours_delayed, peer_delayed] = interleaved(setting, delayed_runs, sides, Transfer::text)?;
 
     let near = (&ours[..], &peer[..]);
     let far = (&ours_delayed[..], &peer_delayed[..]);

@@ -7,7 +7,7 @@ use fh_testkit::nix::Home;
 
 use super::measure;
 use super::report::{Row, Section, Target, Unit};
-use super::rounds::{Side, in_turns};
+use super::rounds::{Side, interleaved};
 use super::setting::Setting;
 use super::statistics::median;
 
@@ -55,7 +55,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
         Side::new("nix --version", |_| sample(nix)),
     ];
     let [version, status, peer] =
-        in_turns(setting, runs, sides, |start| Unit::Seconds.text(start.wall))?;
+        interleaved(setting, runs, sides, |start| Unit::Seconds.text(start.wall))?;
     let mut rows = Vec::new();
     for (keys, name, samples) in [
         (

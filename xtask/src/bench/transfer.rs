@@ -117,7 +117,7 @@ fn since(before: Counts, proxy: Option<&Proxy>) -> Counts {
         connections: now.connections - before.connections,
         to_server: now.to_server - before.to_server,
         to_client: now.to_client - before.to_client,
-        turns: now.turns - before.turns,
+        exchanges: now.exchanges - before.exchanges,
         faults: now.faults - before.faults,
     }
 }

@@ -6,7 +6,7 @@ use fh_testkit::nix::Home;
 use super::fh::Installation;
 use super::measure;
 use super::report::{Row, Section, Target, Unit};
-use super::rounds::{Side, in_turns};
+use super::rounds::{Side, interleaved};
 use super::setting::Setting;
 
 /// Against asking Nix for the closure, which every push has to do.
@@ -30,7 +30,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             measure::run(&mut command, &directory.join("path-info.log"))
         }),
     ];
-    let [ours, peer] = in_turns(setting, runs, sides, |measured| {
+    let [ours, peer] = interleaved(setting, runs, sides, |measured| {
         Unit::Seconds.text(measured.wall)
     })?;
     installation.server.stop()?;

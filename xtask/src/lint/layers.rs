@@ -56,7 +56,7 @@ const HTTP_SERVER: &[&str] = &["axum", "hyper", "hyper-util", "tower"];
 /// What speaks HTTP at all.
 const HTTP: &[&str] = &["axum", "http", "hyper", "hyper-util", "reqwest", "tower"];
 
-/// Every crate but the two that stand above all.
+/// What the commands and the tests use.
 const PRODUCT: &[&str] = &[
     "fh-api",
     "fh-auth",

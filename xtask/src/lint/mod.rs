@@ -33,7 +33,7 @@ struct Check {
 }
 
 enum Outcome {
-    Held,
+    Passed,
     NotChecked(&'static str),
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for check in CHECKS.iter().filter(wanted) {
         say::step(&format!("{}: {}", check.name, check.about));
         match (check.run)() {
-            Ok(Outcome::Held) => say::line("ok"),
+            Ok(Outcome::Passed) => say::line("ok"),
             Ok(Outcome::NotChecked(reason)) => say::line(&format!("not checked: {reason}")),
             Err(error) => {
                 say::line(&format!("FAILED: {error:#}"));
@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn format() -> Result<Outcome> {
     component("fmt", "rustfmt")?;
-    held(cargo().args(["fmt", "--all", "--check"]))
+    passes(cargo().args(["fmt", "--all", "--check"]))
 }
 
 /// What follows the arguments of `cargo clippy`, so that a warning is an error.
@@ -114,16 +114,16 @@ const DENIED: [&str; 3] = ["--", "-D", "warnings"];
 fn clippy() -> Result<Outcome> {
     component("clippy", "clippy")?;
     let everything = ["--workspace", "--all-targets", "--quiet"];
-    held(cargo().arg("clippy").args(everything).args(DENIED))
+    passes(cargo().arg("clippy").args(everything).args(DENIED))
 }
 
 fn features() -> Result<Outcome> {
     let client = ["--package", "fh", "--no-default-features", "--quiet"];
-    held(cargo().arg("clippy").args(client).args(DENIED))
+    passes(cargo().arg("clippy").args(client).args(DENIED))
 }
 
 fn documentation() -> Result<Outcome> {
-    held(
+    passes(
         cargo()
             .args(["doc", "--workspace", "--no-deps", "--quiet"])
             .arg("--document-private-items")
@@ -132,31 +132,31 @@ fn documentation() -> Result<Outcome> {
 }
 
 fn layers() -> Result<Outcome> {
-    none(&layers::violations(&metadata()?))
+    no_violations(&layers::violations(&metadata()?))
 }
 
 fn dependencies() -> Result<Outcome> {
-    none(&dependencies::violations(&metadata()?)?)
+    no_violations(&dependencies::violations(&metadata()?)?)
 }
 
 fn rooms() -> Result<Outcome> {
-    none(&rooms::violations(
+    no_violations(&rooms::violations(
         fh_testkit::workspace(),
         &crate_roots(&metadata()?),
     )?)
 }
 
 fn documents() -> Result<Outcome> {
-    none(&documents::violations(fh_testkit::workspace())?)
+    no_violations(&documents::violations(fh_testkit::workspace())?)
 }
 
 fn sources() -> Result<Outcome> {
-    none(&sources::violations(fh_testkit::workspace())?)
+    no_violations(&sources::violations(fh_testkit::workspace())?)
 }
 
 fn generated() -> Result<Outcome> {
     generate::check(&build_fh_for_tests()?)?;
-    Ok(Outcome::Held)
+    Ok(Outcome::Passed)
 }
 
 fn deny() -> Result<Outcome> {
@@ -170,7 +170,7 @@ fn deny() -> Result<Outcome> {
     process::pass(cargo().args(check).args(["licenses", "bans", "sources"]))?;
     let advisories = process::finish(cargo().args(check).arg("advisories"))?;
     if advisories.status.success() {
-        return Ok(Outcome::Held);
+        return Ok(Outcome::Passed);
     }
     // Without a network there may be no database; that says nothing about the dependencies.
     if advisories
@@ -184,16 +184,16 @@ fn deny() -> Result<Outcome> {
     bail!("{}", advisories.stderr.trim_end());
 }
 
-/// Holds if the command ends well; it prints its own findings.
-fn held(command: &mut std::process::Command) -> Result<Outcome> {
+/// Passes if the command ends well; it prints its own findings.
+fn passes(command: &mut std::process::Command) -> Result<Outcome> {
     process::pass(command)?;
-    Ok(Outcome::Held)
+    Ok(Outcome::Passed)
 }
 
-/// Holds if there are no findings.
-fn none(violations: &[String]) -> Result<Outcome> {
+/// Passes if there are no findings.
+fn no_violations(violations: &[String]) -> Result<Outcome> {
     if violations.is_empty() {
-        return Ok(Outcome::Held);
+        return Ok(Outcome::Passed);
     }
     bail!("\n  {}", violations.join("\n  "));
 }

@@ -20,7 +20,7 @@ pub struct Counts {
     pub to_client: u64,
     /// How often the client began to speak: at the beginning, and after each answer. Together with
     /// one for each connection that is how many round trips they took, one after the other.
-    pub turns: u64,
+    pub exchanges: u64,
     /// Faults that happened, of those that were planned.
     pub faults: u64,
 }
@@ -29,7 +29,7 @@ impl Counts {
     /// Round trips, if none of the connections was used at the same time as another.
     #[must_use]
     pub fn round_trips(&self) -> u64 {
-        self.connections + self.turns
+        self.connections + self.exchanges
     }
 }
 
@@ -39,7 +39,7 @@ impl std::iter::Sum for Counts {
             connections: sum.connections + one.connections,
             to_server: sum.to_server + one.to_server,
             to_client: sum.to_client + one.to_client,
-            turns: sum.turns + one.turns,
+            exchanges: sum.exchanges + one.exchanges,
             faults: sum.faults + one.faults,
         })
     }
@@ -50,7 +50,7 @@ impl std::iter::Sum for Counts {
 pub(super) struct Tally {
     to_server: AtomicU64,
     to_client: AtomicU64,
-    turns: AtomicU64,
+    exchanges: AtomicU64,
     faults: AtomicU64,
     client_spoke_last: AtomicBool,
 }
@@ -64,11 +64,11 @@ impl Tally {
         counter.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes came that go this way.
-    pub(super) fn turn(&self, direction: Direction) {
+    /// Bytes came that go this way: an exchange begins when the client speaks after the server.
+    pub(super) fn direction_seen(&self, direction: Direction) {
         let client = direction == Direction::ToServer;
         if !self.client_spoke_last.swap(client, Ordering::Relaxed) && client {
-            self.turns.fetch_add(1, Ordering::Relaxed);
+            self.exchanges.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -81,7 +81,7 @@ impl Tally {
             connections: 1,
             to_server: self.to_server.load(Ordering::Relaxed),
             to_client: self.to_client.load(Ordering::Relaxed),
-            turns: self.turns.load(Ordering::Relaxed),
+            exchanges: self.exchanges.load(Ordering::Relaxed),
             faults: self.faults.load(Ordering::Relaxed),
         }
     }

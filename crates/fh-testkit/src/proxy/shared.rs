@@ -95,10 +95,10 @@ impl Shared {
         client.set_read_timeout(Some(LIMIT))?;
         let mut from_client = BufReader::new(client.try_clone()?);
         let head = read_head(&mut from_client)?;
-        tally.turn(Direction::ToServer);
+        tally.direction_seen(Direction::ToServer);
         let (number, verdict) = self.judge(judge, &head);
         match verdict {
-            Verdict::Hold if !self.held(number) => return Ok(()),
+            Verdict::Hold if !self.may_go_on(number) => return Ok(()),
             Verdict::Delay(time) => thread::sleep(time),
             _ => {}
         }
@@ -117,7 +117,7 @@ impl Shared {
 
         let mut from_server = BufReader::new(server);
         let head = read_head(&mut from_server)?;
-        tally.turn(Direction::ToClient);
+        tally.direction_seen(Direction::ToClient);
         write_closing(&mut client, &head, tally, Direction::ToClient)?;
         let most = match verdict {
             Verdict::Cut(most) => most,
@@ -153,7 +153,7 @@ impl Shared {
     }
 
     /// Waits; whether the request may then go on.
-    fn held(&self, number: usize) -> bool {
+    fn may_go_on(&self, number: usize) -> bool {
         let mut state = self.lock();
         while !state.requests.is_free(number) && !state.closed {
             state = self.wait(state, LIMIT);

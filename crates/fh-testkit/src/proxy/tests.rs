@@ -64,21 +64,21 @@ fn everything_passes_and_is_counted() {
 }
 
 #[test]
-fn turns_are_questions_each_of_which_waits_for_its_answer() {
+fn exchanges_are_questions_each_of_which_waits_for_its_answer() {
     let (proxy, mut client) = through(Plan::CLEAR);
     for _ in 0..5 {
         client.write_all(b"question").unwrap();
         client.read_exact(&mut [0; 8]).unwrap();
     }
-    assert_eq!(proxy.counts().turns, 5);
+    assert_eq!(proxy.counts().exchanges, 5);
     assert_eq!(proxy.counts().round_trips(), 6);
     let _other = TcpStream::connect(proxy.address()).unwrap();
     let by_connection = || proxy.counts_by_connection();
     while by_connection().len() < 2 {
         std::thread::yield_now();
     }
-    assert_eq!(by_connection()[0].turns, 5);
-    assert_eq!(by_connection()[1].turns, 0);
+    assert_eq!(by_connection()[0].exchanges, 5);
+    assert_eq!(by_connection()[1].exchanges, 0);
 }
 
 #[test]

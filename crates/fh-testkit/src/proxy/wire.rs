@@ -165,7 +165,7 @@ fn read_all(link: &Link, direction: Direction, mut taken: impl FnMut(&[u8]) -> C
         match from.read(&mut buffer) {
             Ok(0) => return,
             Ok(count) => {
-                link.tally.turn(direction);
+                link.tally.direction_seen(direction);
                 if taken(&buffer[..count]).is_break() {
                     return;
                 }

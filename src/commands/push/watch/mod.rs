@@ -35,7 +35,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::arguments::{PushArguments, WatchBy};
 use super::destination::{Destination, Manner, Opened};
 use super::tools::silent_tools;
-use crate::commands::child::{self, Came, Signals};
+use crate::commands::child::{self, Received, Signals};
 use crate::context::Context;
 use crate::error::{CommandError, Status};
 use crate::output::human;
@@ -404,7 +404,7 @@ impl Session<'_> {
     ) -> Result<(ExitStatus, bool), CommandError> {
         let mut ends = 0;
         loop {
-            let came: Came = tokio::select! {
+            let signal: Received = tokio::select! {
                 status = running.wait() => {
                     let status = status.map_err(|error| {
                         CommandError::new(Status::Failed, error)
@@ -416,10 +416,10 @@ impl Session<'_> {
                     }
                     return Ok((status, ends > 1));
                 }
-                came = self.signals.next() => came,
+                signal = self.signals.next() => signal,
             };
-            came.pass_on(running);
-            if came.is_end() {
+            signal.pass_on(running);
+            if signal.is_end() {
                 ends += 1;
             }
             if ends > 1 {
@@ -448,8 +448,8 @@ impl Session<'_> {
                 // It ends after the watching, which has the other end of the channel.
                 _ = &mut work.pushing => return Ended::Done,
                 () = &mut over => return Ended::OutOfTime,
-                came = self.signals.next() => {
-                    if came.is_end() {
+                signal = self.signals.next() => {
+                    if signal.is_end() {
                         return Ended::GivenUp;
                     }
                 }

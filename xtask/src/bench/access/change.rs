@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use super::super::report::{Row, Unit};
-use super::super::rounds::{Side, in_turns};
+use super::super::rounds::{Side, interleaved};
 use super::super::statistics::median;
 use super::ask::Asker;
 use super::data::{administrator, flake_name};
@@ -54,7 +54,7 @@ pub(super) fn run(stage: &Stage<'_>, server: &Server) -> Result<Vec<Row>> {
         ("given", "PUT", Some(&role), 200),
         ("taken away", "DELETE", None, 404),
     ];
-    let samples = in_turns(
+    let samples = interleaved(
         stage.setting,
         stage.setting.runs(3),
         [Side::new("a grant given, and taken away", |_| {

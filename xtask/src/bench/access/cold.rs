@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::super::report::{Row, Target, Unit};
-use super::super::rounds::{Side, in_turns};
+use super::super::rounds::{Side, interleaved};
 use super::super::statistics::median;
 use super::ask::Asker;
 use super::plan::{FLAKES, NEWEST, NEWEST_FEW, USUAL};
@@ -24,7 +24,7 @@ pub(super) fn run(stage: &Stage<'_>) -> Result<Vec<Row>> {
         })
     });
     let runs = stage.setting.runs(5);
-    let samples = in_turns(stage.setting, runs, sides, |latency| {
+    let samples = interleaved(stage.setting, runs, sides, |latency| {
         Unit::Seconds.text(*latency)
     })?;
     let [fewest, ..] = &samples;

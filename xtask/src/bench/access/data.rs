@@ -56,10 +56,8 @@ impl Data {
         let tokens = views()
             .iter()
             .map(|view| {
-                Ok((
-                    view.name.to_owned(),
-                    account(&server, &administrator, view.name)?,
-                ))
+                let token = account(&server, &administrator, view.name)?;
+                Ok((view.name.to_owned(), token))
             })
             .collect::<Result<_>>()?;
         server.stop()?;
@@ -70,28 +68,13 @@ impl Data {
         )?;
         let parent = fh_testkit::target().join("bench");
         let directory = parent.join(format!("access-schema-{version}"));
-        if let Some(note) = usable_note(&directory) {
-            return Ok(Self {
-                fh: fh.to_owned(),
-                directory,
-                note,
-            });
-        }
-        if directory.exists() {
-            fs::remove_dir_all(&directory)?;
-        }
-        progress("  generating 2 million paths in 10 000 slices");
-        let begin = Instant::now();
-        fill(&mut Connection::open(made.join(DATABASE))?)
-            .context("the generated rows do not fit the schema")?;
-        let parameters = parameters();
-        let note = Note { parameters, tokens };
-        fs::create_dir_all(&directory)?;
-        fs::rename(&made, directory.join("data"))?;
-        fs::write(directory.join(NOTE_FILE), serde_json::to_vec(&note)?)?;
-        progress(&format!("  it took {:.0?}", begin.elapsed()));
+        let note = match usable_note(&directory) {
+            Some(note) => note,
+            None => generate(&made, &directory, tokens)?,
+        };
+        let fh = fh.to_owned();
         Ok(Self {
-            fh: fh.to_owned(),
+            fh,
             directory,
             note,
         })
@@ -111,6 +94,24 @@ impl Data {
 
 const DATABASE: &str = "fh.sqlite";
 const NOTE_FILE: &str = "generated.json";
+
+/// Fills the data directory that was made, and moves it to where it stays.
+fn generate(made: &Path, directory: &Path, tokens: BTreeMap<String, String>) -> Result<Note> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    progress("  generating 2 million paths in 10 000 slices");
+    let begin = Instant::now();
+    fill(&mut Connection::open(made.join(DATABASE))?)
+        .context("the generated rows do not fit the schema")?;
+    let parameters = parameters();
+    let note = Note { parameters, tokens };
+    fs::create_dir_all(directory)?;
+    fs::rename(made, directory.join("data"))?;
+    fs::write(directory.join(NOTE_FILE), serde_json::to_vec(&note)?)?;
+    progress(&format!("  it took {:.0?}", begin.elapsed()));
+    Ok(note)
+}
 
 /// The note on data that is as it would be made now, and not too old.
 fn usable_note(directory: &Path) -> Option<Note> {
@@ -132,12 +133,8 @@ pub(super) fn administrator(server: &Server) -> Result<String> {
 
 /// Makes an account, and a token that may pull.
 fn account(server: &Server, administrator: &str, name: &str) -> Result<String> {
-    post(
-        server,
-        administrator,
-        "/api/v1/users",
-        &json!({ "name": name }),
-    )?;
+    let wanted = json!({ "name": name });
+    post(server, administrator, "/api/v1/users", &wanted)?;
     token(server, administrator, name, &["pull"])
 }
 
@@ -164,6 +161,7 @@ fn post(server: &Server, administrator: &str, path: &str, body: &Value) -> Resul
     );
     Ok(serde_json::from_str(&text)?)
 }
+
 /// The name of a flake.
 pub(super) fn flake_name(flake: u32) -> String {
     format!("org-{}/flake-{flake}", flake % ORGANIZATIONS)

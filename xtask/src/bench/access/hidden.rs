@@ -54,51 +54,41 @@ pub(super) fn run(stage: &Stage<'_>, server: &Server) -> Result<(Vec<Row>, Vec<S
     let held = hidden_from(PUSHER, 1, CANDIDATES as usize)?;
     let groups = plan::groups();
     let free = groups.last().map_or(0, |group| group.paths.end);
-    let organization = |number: u32| format!("/api/v1/orgs/org-{}", number % ORGANIZATIONS);
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
-    for (key, what, authorization, hidden, absent) in [
+    let cases: [(_, _, _, Vec<Question>, _); 4] = [
         (
             "access.hidden_plan",
             "plan of a push, NAR in another slice, view of 1000",
             &pusher,
-            held.into_iter().map(plan_of).collect::<Vec<_>>(),
-            (free..free + CANDIDATES).map(plan_of).collect::<Vec<_>>(),
+            held.into_iter().map(plan_of).collect(),
+            of_each(|number| plan_of(free + number)),
         ),
         (
             "access.hidden_org",
             "an organisation by its name",
             &nobody,
-            numbers().map(|number| get(organization(number))).collect(),
-            numbers()
-                .map(|number| get(format!("/api/v1/orgs/none-{number}")))
-                .collect(),
+            of_each(|number| get(format!("/api/v1/orgs/org-{}", number % ORGANIZATIONS))),
+            of_each(|number| get(format!("/api/v1/orgs/none-{number}"))),
         ),
         (
             "access.hidden_flake",
             "a flake by its name",
             &nobody,
-            numbers()
-                .map(|number| get(format!("/api/v1/flakes/{}", flake_name(number))))
-                .collect(),
-            numbers()
-                .map(|number| {
-                    let organization = number % ORGANIZATIONS;
-                    get(format!("/api/v1/flakes/org-{organization}/none-{number}"))
-                })
-                .collect(),
+            of_each(|number| get(format!("/api/v1/flakes/{}", flake_name(number)))),
+            of_each(|number| {
+                let organization = number % ORGANIZATIONS;
+                get(format!("/api/v1/flakes/org-{organization}/none-{number}"))
+            }),
         ),
         (
             "access.hidden_list",
             "the flakes of an organisation",
             &nobody,
-            numbers()
-                .map(|number| list(&format!("org-{number}")))
-                .collect(),
-            numbers()
-                .map(|number| list(&format!("none-{number}")))
-                .collect(),
+            of_each(|number| list(&format!("org-{number}"))),
+            of_each(|number| list(&format!("none-{number}"))),
         ),
-    ] {
+    ];
+    for (key, what, authorization, hidden, absent) in cases {
         let mut asker = Asker::connect(server.port(), authorization)?;
         let (hidden, absent) = medians(&mut asker, &hidden, &absent)?;
         notes.push(format!(
@@ -111,8 +101,9 @@ pub(super) fn run(stage: &Stage<'_>, server: &Server) -> Result<(Vec<Row>, Vec<S
     Ok((rows, notes))
 }
 
-fn numbers() -> impl Iterator<Item = u32> {
-    0..CANDIDATES
+/// A question for each candidate, from its number.
+fn of_each(question: impl Fn(u32) -> Question) -> Vec<Question> {
+    (0..CANDIDATES).map(question).collect()
 }
 
 fn list(organization: &str) -> Question {
@@ -173,13 +164,8 @@ fn medians(
             let pair = [(hidden, 0), (absent, 1)];
             for step in 0..2 {
                 let (question, side) = &pair[(turn + step) % 2];
-                let Question {
-                    method,
-                    path,
-                    body,
-                    status,
-                } = question;
-                let time = asker.send(method, path, body, *status)?;
+                let Question { path, body, .. } = question;
+                let time = asker.send(question.method, path, body, question.status)?;
                 latencies[*side].push(time.as_secs_f64());
             }
         }

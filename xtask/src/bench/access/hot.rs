@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::super::report::{Row, Unit};
-use super::super::rounds::{Side, in_turns};
+use super::super::rounds::{Side, interleaved};
 use super::super::wrk::{Expected, Load, Wrk};
 use super::plan::USUAL;
 use super::rows::{FEW, PEER, compared};
@@ -46,8 +46,8 @@ fn cases(stage: &Stage<'_>, server: &Server) -> Result<Vec<Case>> {
         .collect();
     // Not one group after the other.
     many.sort_by_key(|path| path % 97);
-    stage.keep(server, &everywhere)?;
-    stage.keep(server, &many)?;
+    stage.mirror(server, &everywhere)?;
+    stage.mirror(server, &many)?;
     let addresses = |paths: &[u32]| paths.iter().copied().map(address).collect::<Vec<_>>();
     Ok(vec![
         Case {
@@ -95,7 +95,7 @@ fn against_nginx(stage: &Stage<'_>, server: &Server, wrk: &Wrk, case: &Case) -> 
             })
         };
         let sides = [side("fh", ours.clone()), side(PEER, theirs.clone())];
-        let [ours, theirs] = in_turns(stage.setting, stage.setting.runs(3), sides, text)?;
+        let [ours, theirs] = interleaved(stage.setting, stage.setting.runs(3), sides, text)?;
         let (what, unit, value): (_, _, fn(&Load) -> f64) = match connections {
             1 => ("1 connection, latency", Unit::Seconds, |load| load.latency),
             _ => ("64 connections", Unit::PerSecond, |load| {
@@ -151,15 +151,14 @@ fn by_holders(stage: &Stage<'_>, server: &Server, wrk: &Wrk) -> Result<Vec<Row>>
 fn by_view(stage: &Stage<'_>, server: &Server, wrk: &Wrk) -> Result<Vec<Row>> {
     let paths = stage.inside(10_000, 100);
     let paths: Vec<String> = paths.into_iter().map(address).collect();
-    let script = |view: &'static str| Ok((view, stage.script("view", view, &paths)?));
-    let sides: Result<Vec<(&str, PathBuf)>> =
-        ["view-10", "view-100", "view-1000", USUAL, "view-10000"]
-            .into_iter()
-            .map(script)
-            .collect();
-    let Ok(sides) = <[_; 5]>::try_from(sides?) else {
-        anyhow::bail!("five views went in");
-    };
+    let script = |view| anyhow::Ok((view, stage.script("view", view, &paths)?));
+    let sides = [
+        script("view-10")?,
+        script("view-100")?,
+        script("view-1000")?,
+        script(USUAL)?,
+        script("view-10000")?,
+    ];
     let samples = alike(stage, server, wrk, sides)?;
     Ok(compared(
         [
@@ -188,6 +187,6 @@ fn alike<const N: usize>(
             wrk.run(&url, &script, 1, SECONDS, Expected::Found)
         })
     });
-    let samples = in_turns(stage.setting, stage.setting.runs(3), sides, text)?;
+    let samples = interleaved(stage.setting, stage.setting.runs(3), sides, text)?;
     Ok(samples.map(|loads| loads.iter().map(|load| load.latency).collect()))
 }

@@ -61,7 +61,7 @@ impl<'a> Stage<'a> {
     }
 
     /// What the server answers becomes files of nginx.
-    pub(super) fn keep(&self, server: &Server, paths: &[u32]) -> Result<()> {
+    pub(super) fn mirror(&self, server: &Server, paths: &[u32]) -> Result<()> {
         let token = self.data.token(USUAL)?;
         for path in paths {
             let path = address(*path);

@@ -11,10 +11,9 @@ use super::super::fh::Installation;
 use super::super::machine::file_system;
 use super::super::measure;
 use super::super::report::{Row, Target, Unit};
-use super::super::rounds::{Side, in_turns};
+use super::super::rounds::{Side, interleaved};
 use super::super::setting::Setting;
-use super::PEER;
-use super::stage::Stage;
+use super::stage::{PEER, Stage};
 
 /// Both sides are given the same nix.conf and netrc, which `fh login` wrote: signatures are checked,
 /// and credentials sent, in both. Also says where the stores are.
@@ -58,7 +57,7 @@ pub(super) fn run(
             copy(stage.nginx.url(), directory)
         }),
     ];
-    let [ours, peer] = in_turns(setting, setting.runs(5), sides, |wall| {
+    let [ours, peer] = interleaved(setting, setting.runs(5), sides, |wall| {
         Unit::Seconds.text(*wall)
     })?;
     let what = "nix copy --from, whole closure";

@@ -16,16 +16,13 @@ use anyhow::{Context as _, Result};
 
 use super::measure::Cost;
 use super::report::{Row, Section, Target, Unit};
-use super::rounds::{Side, in_turns};
+use super::rounds::{Side, interleaved};
 use super::setting::Setting;
 use super::wrk::{self, Expected, Load, Wrk};
 use crate::say;
 use download::{File, Source};
 pub(super) use former::against_former;
-use stage::Stage;
-
-/// The peer's name in tables.
-const PEER: &str = "nginx";
+use stage::{PEER, Stage};
 
 /// Of each run of wrk.
 const SECONDS: u32 = 3;
@@ -84,7 +81,7 @@ fn narinfos(setting: &Setting, stage: &Stage<'_>, wrk: &Wrk) -> Result<Vec<Row>>
                 ask(wrk, peer, &peer_script, stage.nginx.pid(), connections)
             }),
         ];
-        let [ours, peer] = in_turns(setting, setting.runs(5), sides, Asked::text)?;
+        let [ours, peer] = interleaved(setting, setting.runs(5), sides, Asked::text)?;
         let row = |key, what: &str, unit, value: fn(&Asked) -> f64| {
             let values = |asked: &[Asked]| asked.iter().map(value).collect();
             Row::new(key, what, unit, values(&ours)).against(PEER, values(&peer))
@@ -175,7 +172,7 @@ fn nars(setting: &Setting, stage: &Stage<'_>) -> Result<Vec<Row>> {
             Side::new(format!("fh, {what}"), |_| rate(stage.ours())),
             Side::new(format!("nginx, {what}"), |_| rate(stage.peer())),
         ];
-        let [ours, peer] = in_turns(setting, setting.runs(5), sides, |rate| {
+        let [ours, peer] = interleaved(setting, setting.runs(5), sides, |rate| {
             Unit::BytesPerSecond.text(*rate)
         })?;
         rows.push(

@@ -13,6 +13,9 @@ use super::super::setting::{Setting, hash_part};
 use super::download::{File, Source};
 use crate::http;
 
+/// The peer's name in tables.
+pub(super) const PEER: &str = "nginx";
+
 /// The servers, and what can be asked of each.
 pub(super) struct Stage<'a> {
     pub(super) installation: Installation<'a>,
@@ -42,10 +45,10 @@ impl<'a> Stage<'a> {
             nars: Vec::new(),
             directory,
         };
-        stage.keep("nix-cache-info")?;
+        stage.mirror("nix-cache-info")?;
         for path in &closure.paths {
             let name = format!("{}.narinfo", hash_part(path));
-            let narinfo = stage.keep(&name)?;
+            let narinfo = stage.mirror(&name)?;
             stage.narinfos.push(name);
             let narinfo = String::from_utf8(narinfo)?;
             let url = narinfo
@@ -56,7 +59,7 @@ impl<'a> Stage<'a> {
             if stage.nars.iter().any(|nar| nar.path == url) {
                 continue;
             }
-            let bytes = stage.keep(url)?.len() as u64;
+            let bytes = stage.mirror(url)?.len() as u64;
             stage.nars.push(File {
                 path: url.to_owned(),
                 bytes,
@@ -72,7 +75,7 @@ impl<'a> Stage<'a> {
     }
 
     /// What the server answers becomes a file of nginx.
-    fn keep(&self, name: &str) -> Result<Vec<u8>> {
+    fn mirror(&self, name: &str) -> Result<Vec<u8>> {
         let path = format!("{}/{name}", Installation::cache());
         let token = self.installation.token()?;
         let answer = http::get(self.installation.server.port(), &path, Some(&token))?;

@@ -128,7 +128,7 @@ impl Closure {
 /// # Errors
 /// When the machine has not enough files to make it of, or Nix fails.
 pub fn large(nix: &Nix, home: &Home, report: &mut dyn FnMut(&str)) -> Result<Closure> {
-    kept(nix, home, &plan::LARGE, report)
+    cached(nix, home, &plan::LARGE, report)
 }
 
 /// 500 paths of 1 to 20 KiB each: where the number of round trips shows.
@@ -136,10 +136,10 @@ pub fn large(nix: &Nix, home: &Home, report: &mut dyn FnMut(&str)) -> Result<Clo
 /// # Errors
 /// As [`large`].
 pub fn many_small(nix: &Nix, home: &Home, report: &mut dyn FnMut(&str)) -> Result<Closure> {
-    kept(nix, home, &plan::MANY_SMALL, report)
+    cached(nix, home, &plan::MANY_SMALL, report)
 }
 
-fn kept(
+fn cached(
     nix: &Nix,
     home: &Home,
     profile: &Profile,
