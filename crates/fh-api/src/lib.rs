@@ -1,6 +1,7 @@
 //! Wire types of the fh HTTP API, version 1.
 //!
-//! Only shapes live here: what a field means, its unit and who may send it, and in [`text`] what of a text may be shown.
+//! Only shapes live here: what a field means, its unit and who may send it, in [`text`] what of a text may be shown, and
+//! how the causes of an error are printed ([`with_causes`]), because server, client and command line all stand on this.
 //! Nothing is decided and nothing is looked up. The server and the client both depend on this crate and never on each
 //! other, so a change that compiles here is a change that both ends know of.
 //!

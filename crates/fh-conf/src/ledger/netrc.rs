@@ -243,9 +243,8 @@ fn take_back_host(
         (true, Some(false)) => TakenBack::Foreign,
         (true, Some(true)) => {
             let next = record.holders.last_mut();
-            if let Some((next, token)) =
-                next.and_then(|next| next.replaced.take().map(|token| (next, token)))
-            {
+            let next = next.and_then(|next| Some((next.replaced.take()?, next)));
+            if let Some((token, next)) = next {
                 let token = String::from_utf8_lossy(&token.0);
                 netrc.set(&record.host, &next.login, &token)?;
                 TakenBack::HandedTo(next.owner.clone())

@@ -29,38 +29,3 @@ pub(super) fn agrees(
         && is(&machine.login, login)
         && is(&machine.password, password)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_agrees_on_plain_words_alone() {
-        let both = (Some(b"me".as_slice()), Some(b"pass".as_slice()));
-        for (entry, is_same) in [
-            ("machine A.example login me password pass", true),
-            (
-                "machine a.example\n\tpassword pass\n\tlogin me account x",
-                true,
-            ),
-            ("machine a.example login me password other", false),
-            ("machine a.example login me", false),
-            ("machine b.example login me password pass", false),
-            ("machine a.example login \"me\" password pass", false),
-            ("machine a.example login me # mine\npassword pass", false),
-            ("machine a.example login x login me password pass", false),
-            ("machine a.example port 22 login me password pass", false),
-            ("machine a.example login me password pass machine b", false),
-            ("default login me password pass", false),
-        ] {
-            assert_eq!(
-                agrees(entry.as_bytes(), "a.example", both),
-                is_same,
-                "{entry}"
-            );
-        }
-        assert!(agrees(b"machine a.example", "a.example", (None, None)));
-        let other = b"machine a.example login me password pass\xff";
-        assert!(!agrees(other, "a.example", (both.0, Some(b"pass\xff"))));
-    }
-}

@@ -1,7 +1,7 @@
 //! Tests of the netrc editor: files as people and tools write them, and what is refused. Random
 //! ones are in tests/netrc.
 
-use super::{Change, Netrc, check};
+use super::{Change, Netrc, check, second_reader};
 use crate::Error;
 
 fn parse(text: &str) -> Netrc {
@@ -527,4 +527,42 @@ fn the_entry_that_readers_use_is_found() {
     assert!(netrc.get("e").unwrap().is("h", "g"));
     assert_eq!(netrc.get("z"), None);
     assert_eq!(netrc.hosts(), ["a", "A", "e", "z"]);
+}
+
+#[test]
+fn the_second_reader_agrees_on_plain_words_alone() {
+    let both = (Some(b"me".as_slice()), Some(b"pass".as_slice()));
+    for (entry, is_same) in [
+        ("machine A.example login me password pass", true),
+        (
+            "machine a.example\n\tpassword pass\n\tlogin me account x",
+            true,
+        ),
+        ("machine a.example login me password other", false),
+        ("machine a.example login me", false),
+        ("machine b.example login me password pass", false),
+        ("machine a.example login \"me\" password pass", false),
+        ("machine a.example login me # mine\npassword pass", false),
+        ("machine a.example login x login me password pass", false),
+        ("machine a.example port 22 login me password pass", false),
+        ("machine a.example login me password pass machine b", false),
+        ("default login me password pass", false),
+    ] {
+        assert_eq!(
+            second_reader::agrees(entry.as_bytes(), "a.example", both),
+            is_same,
+            "{entry}"
+        );
+    }
+    assert!(second_reader::agrees(
+        b"machine a.example",
+        "a.example",
+        (None, None)
+    ));
+    let other = b"machine a.example login me password pass\xff";
+    assert!(!second_reader::agrees(
+        other,
+        "a.example",
+        (both.0, Some(b"pass\xff"))
+    ));
 }
