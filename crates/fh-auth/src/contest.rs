@@ -34,7 +34,7 @@
 //! Invariant: the answer depends on the rows of the view and on what their pushers may write, on nothing
 //! else. A row of lower standing or class changes no answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Standing;
 
@@ -108,12 +108,27 @@ pub enum Settled {
     Nothing,
 }
 
+/// The accounts of which it has to be known where they may write, before these claims can be [settled](settle_and_silence): persons who
+/// disagree, where nothing else decides between them.
+pub fn disagreeing_persons(claims: &[Claim]) -> BTreeSet<i64> {
+    let mut groups: BTreeMap<(Standing, i64), Vec<&Claim>> = BTreeMap::new();
+    for claim in best(claims.iter().collect(), |claim| claim.proven) {
+        let group = groups.entry((claim.standing, claim.organization));
+        group.or_default().push(claim);
+    }
+    let persons = groups.into_values().map(first_class).filter(|group| {
+        let first = group[0];
+        !first.builder && group.iter().any(|claim| claim.content != first.content)
+    });
+    persons.flatten().filter_map(|claim| claim.pusher).collect()
+}
+
 /// Settles which content a view has, and tells the organisations that had no say in it although they came first: those that have left out what their
 /// own word is, or are of two minds. What is served is served of no row of theirs, be it the same content.
-/// `may_write`: whether an account may push to a slice now.
+/// `may_write`: whether an account may push to a slice now; asked of [`disagreeing_persons`] alone.
 pub fn settle_and_silence(
     claims: &[Claim],
-    may_write: impl FnMut(i64, i64) -> bool,
+    may_write: impl Fn(i64, i64) -> bool,
 ) -> (Settled, BTreeSet<i64>) {
     let mut silent = BTreeSet::new();
     let settled = settle_beside(claims, may_write, &mut silent);
@@ -122,7 +137,7 @@ pub fn settle_and_silence(
 
 fn settle_beside(
     claims: &[Claim],
-    mut may_write: impl FnMut(i64, i64) -> bool,
+    may_write: impl Fn(i64, i64) -> bool,
     silent: &mut BTreeSet<i64>,
 ) -> Settled {
     let Some(first) = claims.first() else {
@@ -143,7 +158,7 @@ fn settle_beside(
             let mut of_organization = of_standing.clone();
             of_organization.retain(|claim| claim.organization == organization);
             let is_own = matches!(standing, Standing::Own | Standing::Named);
-            let Some(content) = decided(standing, &of_organization, &mut may_write) else {
+            let Some(content) = decided(standing, &of_organization, &may_write) else {
                 let has_any = of_organization.iter().any(|claim| claim.held);
                 if matches!(standing, Standing::Followed(_)) || !is_own && !has_any {
                     // Nobody there is unbeaten, or nothing is there: as if they did not have it.
@@ -175,10 +190,9 @@ fn settle_beside(
 fn decided(
     standing: Standing,
     claims: &[&Claim],
-    may_write: &mut impl FnMut(i64, i64) -> bool,
+    may_write: &impl Fn(i64, i64) -> bool,
 ) -> Option<u32> {
-    let claims = best(claims.to_vec(), |claim| claim.signed);
-    let claims = best(claims, |claim| claim.builder);
+    let claims = first_class(claims.to_vec());
     if claims.first()?.builder {
         let oldest = claims.iter().min_by_key(|claim| claim.age)?;
         return Some(oldest.content);
@@ -187,6 +201,12 @@ fn decided(
         Standing::Followed(_) => oldest_unbeaten(&claims, may_write),
         Standing::Own | Standing::Accepted | Standing::Named => beats_all(&claims, may_write),
     }
+}
+
+/// Those of an organisation's claims that count: signed ones before others, and then those of builders.
+fn first_class(claims: Vec<&Claim>) -> Vec<&Claim> {
+    let claims = best(claims, |claim| claim.signed);
+    best(claims, |claim| claim.builder)
 }
 
 /// The claims that have a quality, if any has it, else all.
@@ -199,14 +219,14 @@ fn best(claims: Vec<&Claim>, has: impl Fn(&Claim) -> bool) -> Vec<&Claim> {
 }
 
 /// Whether one row decides against another.
-fn beats(x: &Claim, y: &Claim, may_write: &mut impl FnMut(i64, i64) -> bool) -> bool {
-    let mut writes =
+fn beats(x: &Claim, y: &Claim, may_write: &impl Fn(i64, i64) -> bool) -> bool {
+    let writes =
         |claim: &Claim, flake: i64| claim.pusher.is_some_and(|pusher| may_write(pusher, flake));
     writes(x, y.flake) && (x.age < y.age || !writes(y, x.flake))
 }
 
 /// The content of a row that beats each that disagrees with it.
-fn beats_all(claims: &[&Claim], may_write: &mut impl FnMut(i64, i64) -> bool) -> Option<u32> {
+fn beats_all(claims: &[&Claim], may_write: &impl Fn(i64, i64) -> bool) -> Option<u32> {
     let winner = claims.iter().find(|x| {
         let mut others = claims.iter().filter(|y| y.content != x.content);
         others.all(|y| beats(x, y, may_write))
@@ -215,7 +235,7 @@ fn beats_all(claims: &[&Claim], may_write: &mut impl FnMut(i64, i64) -> bool) ->
 }
 
 /// The content of the oldest row that none beats.
-fn oldest_unbeaten(claims: &[&Claim], may_write: &mut impl FnMut(i64, i64) -> bool) -> Option<u32> {
+fn oldest_unbeaten(claims: &[&Claim], may_write: &impl Fn(i64, i64) -> bool) -> Option<u32> {
     let unbeaten = claims.iter().filter(|x| {
         let mut others = claims.iter().filter(|y| y.content != x.content);
         !others.any(|y| beats(y, x, may_write))

@@ -12,6 +12,9 @@
 //! | files of objects | they have no row and are older than an hour | file |
 //! | received parts | nobody added to them for as long as an upload is kept | file |
 //!
+//! What is too old is decided once, on values ([`Ages`]). Whether something is still referred to is asked in the statement
+//! that removes it: what was decided before could be out of date.
+//!
 //! Invariants:
 //! - the listing of a NAR goes with its file;
 //! - a file goes after its row: a crash in between leaves a file without a row, which a later
@@ -21,13 +24,14 @@
 //! - the turn is given back after a few objects, and before their room is freed, which takes the time that the file
 //!   system needs for large ones: so pushes hardly wait.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use fh_access::ApiError;
 use fh_nix::NarHash;
+use fh_persistence::database::nars::{self, Nar};
 use fh_persistence::database::{
-    DatabaseError, Decided, assertions, nars, now, path_sets, pushes, realisations, tokens,
+    DatabaseError, Decided, Timestamp, assertions, now, path_sets, pushes, realisations, tokens,
 };
 use fh_persistence::storage::{FileStorage, StagedFile, StorageError};
 
@@ -54,7 +58,7 @@ const ENDED_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// What a collection did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Collected {
-    /// Pushes forgotten.
+    /// Pushes that had expired.
     pub(crate) pushes: usize,
     /// Proofs of possession forgotten.
     pub(crate) received: usize,
@@ -70,30 +74,59 @@ pub(crate) struct Collected {
     pub(crate) realisations: usize,
 }
 
+/// How old something has to be to be removed, or forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ages {
+    /// Proofs of possession are from before.
+    received_before: Timestamp,
+    /// Tokens have ended before.
+    ended_before: Timestamp,
+    /// Nobody has added to received parts.
+    partials: Duration,
+    /// Nobody has worked on an upload that is in memory.
+    uploads: Duration,
+    /// Objects without a row.
+    orphans: Duration,
+}
+
+impl Ages {
+    /// At this time, where an upload is kept for so long.
+    fn at(now: Timestamp, upload_lifetime: Duration, orphans: Duration) -> Self {
+        Self {
+            received_before: now.minus_seconds(upload_lifetime.as_secs()),
+            ended_before: now.minus_seconds(ENDED_TOKEN.as_secs()),
+            partials: upload_lifetime,
+            uploads: upload_lifetime.min(IDLE_UPLOAD),
+            orphans,
+        }
+    }
+}
+
 /// Collects once; of objects without rows those of at least that age.
 pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Collected, ApiError> {
-    let lifetime = state.settings().upload_lifetime;
+    let ages = Ages::at(now(), state.settings().upload_lifetime, orphan_age);
     let mut collected = Collected::default();
     (collected.pushes, collected.received, collected.tokens) = state
         .database()
         .write(Decided::by_server(), move |tx| {
-            let before = now().minus_seconds(lifetime.as_secs());
-            let ended = now().minus_seconds(ENDED_TOKEN.as_secs());
-            let tokens = tokens::delete_ended_before(tx, ended)?;
+            let tokens = tokens::delete_ended_before(tx, ages.ended_before)?;
             path_sets::delete_unused(tx)?;
             Ok::<_, DatabaseError>((
                 pushes::delete_expired(tx)?,
-                nars::delete_received_before(tx, before)?,
+                nars::delete_received_before(tx, ages.received_before)?,
                 assertions::delete_expired(tx)? + tokens,
             ))
         })
         .await?;
     collected.realisations = remove_realisations(state).await?;
     collected.nars = remove_unreferenced(state).await?;
-    collected.orphans = remove_orphans(state, orphan_age).await?;
-    let uploads = state.pushes().receiving().uploads();
-    uploads.forget_idle(lifetime.min(IDLE_UPLOAD));
-    collected.partials = remove_stale_partials(state, lifetime).await?;
+    collected.orphans = remove_orphans(state, ages.orphans).await?;
+    state
+        .pushes()
+        .receiving()
+        .uploads()
+        .forget_idle(ages.uploads);
+    collected.partials = remove_stale_partials(state, ages.partials).await?;
     Ok(collected)
 }
 
@@ -169,12 +202,16 @@ async fn without_row(state: &AppState, objects: Vec<NarHash>) -> Result<Vec<NarH
         return Ok(objects);
     }
     let orphans = state.database().read(move |read| {
-        let stored: HashSet<NarHash> = nars::stored(read, &objects)?.into_keys().collect();
-        let mut orphans = objects;
-        orphans.retain(|nar_hash| !stored.contains(nar_hash));
-        Ok(orphans)
+        let rows = nars::stored(read, &objects)?;
+        Ok(orphans(objects, &rows))
     });
     Ok(orphans.await?)
+}
+
+/// Decides which of these objects are nobody's: those without a row, be it of a damaged one.
+fn orphans(mut objects: Vec<NarHash>, rows: &HashMap<NarHash, Nar>) -> Vec<NarHash> {
+    objects.retain(|nar_hash| !rows.contains_key(nar_hash));
+    objects
 }
 
 /// Removes objects within a turn, which ends when they are out of the way: nobody waits until their room is free.
@@ -238,6 +275,41 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
     use crate::push::tests::{Item, Scene};
+
+    #[test]
+    fn what_is_old_depends_on_the_time_and_on_how_long_an_upload_is_kept() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let now = now();
+        for (lifetime, uploads) in [(HOUR / 2, HOUR / 2), (HOUR, HOUR), (DAY, HOUR)] {
+            let ages = Ages::at(now, lifetime, 2 * HOUR);
+            let expected = Ages {
+                received_before: now.minus_seconds(lifetime.as_secs()),
+                ended_before: now.minus_seconds(30 * DAY.as_secs()),
+                partials: lifetime,
+                uploads,
+                orphans: 2 * HOUR,
+            };
+            assert_eq!(ages, expected, "{lifetime:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_with_any_row_is_no_orphan() {
+        let [good, damaged, orphan] = [1, 2, 3].map(|content| NarHash::of(&[content]));
+        let row = |nar_hash: NarHash, damaged| Nar {
+            id: 1,
+            nar_hash,
+            nar_size: 96,
+            file_size: 90,
+            checksum: None,
+            damaged,
+            contested: false,
+        };
+        let rows = HashMap::from([(good, row(good, false)), (damaged, row(damaged, true))]);
+        assert_eq!(orphans(vec![good, damaged, orphan], &rows), [orphan]);
+        assert_eq!(orphans(Vec::new(), &rows), []);
+    }
 
     #[tokio::test]
     async fn the_turn_is_given_back_before_the_room_is_freed() {

@@ -29,17 +29,15 @@ use fh_access::ApiError;
 use fh_api::with_causes;
 use fh_nix::NarHash;
 use fh_persistence::database::nars::{self, DamageMarks, Nar};
-use fh_persistence::database::{Database, DatabaseError, Decided};
+use fh_persistence::database::{DatabaseError, Decided};
 use fh_persistence::storage::{
-    Buffers, Checksum, FileIdentity, FileStorage, NoObject, OpenObject, StorageError,
+    Buffers, Checksum, FileIdentity, NoObject, OpenObject, StorageError,
 };
 use fh_shares::{self as shares, Shares};
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-use crate::lookup::Lookup;
-use crate::receive::{FrameDecoder, NarFault, verify};
-use crate::telemetry::Metrics;
+use crate::receive::{Backend, FrameDecoder, NarFault, verify};
 
 /// Objects of which it is remembered that they were read and found good.
 const REMEMBERED: u64 = 100_000;
@@ -85,10 +83,7 @@ pub(crate) struct Integrity {
 }
 
 struct Shared {
-    storage: FileStorage,
-    database: Database,
-    lookup: Lookup,
-    metrics: Metrics,
+    backend: Backend,
     good: Cache<NarHash, FileIdentity>,
     places: Shares,
     /// Held while an object is marked, so that whoever looks for marks of others knows ours.
@@ -105,18 +100,10 @@ struct Told {
 
 impl Integrity {
     /// Nothing was read yet.
-    pub(crate) fn new(
-        storage: FileStorage,
-        database: Database,
-        lookup: Lookup,
-        metrics: Metrics,
-    ) -> Self {
+    pub(crate) fn new(backend: Backend) -> Self {
         Self {
             shared: Arc::new(Shared {
-                storage,
-                database,
-                lookup,
-                metrics,
+                backend,
                 good: Cache::new(REMEMBERED),
                 places: Shares::of_turns(CHECKS),
                 told: Mutex::default(),
@@ -126,7 +113,7 @@ impl Integrity {
 
     /// Opens the object of a row, if there is one of the right size. Blocks.
     pub(crate) fn open(&self, nar: &Nar) -> Result<Opened, StorageError> {
-        let object = match self.shared.storage.object(&nar.nar_hash)? {
+        let object = match self.shared.backend.storage.object(&nar.nar_hash)? {
             Ok(object) => object,
             Err(nothing) => return Ok(Opened::Damaged(None, nothing.into())),
         };
@@ -142,7 +129,7 @@ impl Integrity {
 
     /// Buffers to read objects into.
     pub(crate) fn buffers(&self) -> &Buffers {
-        self.shared.storage.buffers()
+        self.shared.backend.storage.buffers()
     }
 
     /// Whether all of this very file was read and found good.
@@ -180,12 +167,13 @@ impl Integrity {
         if nar.checksum.is_none() {
             let file_size = nar.file_size;
             self.shared
+                .backend
                 .database
                 .write(Decided::by_server(), move |tx| {
                     nars::mark_good(tx, &nar, file_size, checksum)
                 })
                 .await?;
-            self.shared.lookup.forget([], [&nar.nar_hash]);
+            self.shared.backend.lookup.forget([], [&nar.nar_hash]);
         }
         self.remember_good(&nar, &object);
         Ok(Ok(()))
@@ -213,15 +201,19 @@ impl Integrity {
     /// Marks an object as damaged, unless it has been replaced meanwhile. When this returns, nobody is
     /// offered it any more.
     pub(crate) async fn report(&self, nar: Nar, object: Option<Arc<OpenObject>>, damage: Damage) {
-        let storage = self.shared.storage.clone();
+        let storage = self.shared.backend.storage.clone();
         let mut told = self.shared.told.lock().await;
-        let marked = self.shared.database.write(Decided::by_server(), move |tx| {
-            // Within the tx: whoever replaces the object writes to its row after that.
-            let same = storage
-                .is_still(&nar.nar_hash, object.as_deref())
-                .map_err(ApiError::internal)?;
-            Ok::<_, ApiError>(same && nars::mark_damaged(tx, &nar)?)
-        });
+        let marked = self
+            .shared
+            .backend
+            .database
+            .write(Decided::by_server(), move |tx| {
+                // Within the tx: whoever replaces the object writes to its row after that.
+                let same = storage
+                    .is_still(&nar.nar_hash, object.as_deref())
+                    .map_err(ApiError::internal)?;
+                Ok::<_, ApiError>(same && nars::mark_damaged(tx, &nar)?)
+            });
         let name = nar.nar_hash.to_base32();
         match marked.await {
             Ok(true) => {
@@ -231,7 +223,7 @@ impl Integrity {
                     %damage,
                     "a stored NAR is damaged: it is not offered until it is sent again"
                 );
-                self.shared.metrics.nar_damaged();
+                self.shared.backend.metrics.nar_damaged();
             }
             Ok(false) => {}
             Err(error) => {
@@ -244,19 +236,24 @@ impl Integrity {
             }
         }
         drop(told);
-        self.shared.lookup.forget_object(&nar.nar_hash);
+        self.shared.backend.lookup.forget_object(&nar.nar_hash);
     }
 
     /// Looks which objects are marked. Those that another process has marked since the last look are
     /// logged by their names and counted; at the first look one line tells how many there are.
     pub(crate) async fn look_for_marks(&self) -> Result<(), DatabaseError> {
         let mut told = self.shared.told.lock().await;
-        let marks = self.shared.database.read(nars::damage_marks).await?;
-        self.shared.metrics.damaged_now(marks.count);
+        let marks = self
+            .shared
+            .backend
+            .database
+            .read(nars::damage_marks)
+            .await?;
+        self.shared.backend.metrics.damaged_now(marks.count);
         if told.seen == Some(marks) {
             return Ok(());
         }
-        let damaged = self.shared.database.read(nars::damaged).await?;
+        let damaged = self.shared.backend.database.read(nars::damaged).await?;
         let damaged: HashSet<NarHash> = damaged.into_iter().collect();
         let new: Vec<&NarHash> = damaged.difference(&told.nars).collect();
         if told.seen.is_some() {
@@ -273,7 +270,7 @@ impl Integrity {
                 );
             }
             for _ in &new {
-                self.shared.metrics.nar_damaged();
+                self.shared.backend.metrics.nar_damaged();
             }
         } else if !new.is_empty() {
             tracing::error!(

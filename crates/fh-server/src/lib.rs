@@ -16,7 +16,6 @@ mod background;
 mod bootstrap;
 pub mod check;
 mod collect;
-mod even;
 mod integrity;
 mod listen;
 mod listing;
@@ -34,6 +33,7 @@ mod telemetry;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 pub use fh_persistence::database::DatabaseError;
 pub use listen::{BoundAddress, InheritedSocket, ListenError};

@@ -19,6 +19,7 @@ use crate::integrity::Integrity;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
 use crate::push::Pushes;
+use crate::receive::Backend;
 use crate::server_error::ServerError;
 use crate::telemetry::Metrics;
 
@@ -94,20 +95,15 @@ impl AppState {
             Arc::clone(&keys),
             parts.settings.store_dir.clone(),
         );
-        let integrity = Integrity::new(
-            parts.storage.clone(),
-            parts.database.clone(),
-            lookup.clone(),
-            parts.metrics.clone(),
-        );
-        let pushes = Pushes::new(
-            &parts.settings,
-            parts.storage.clone(),
-            parts.database.clone(),
-            lookup.clone(),
-            parts.metrics.clone(),
-            parts.tenure.clone(),
-        );
+        let backend = Backend {
+            storage: parts.storage.clone(),
+            database: parts.database.clone(),
+            lookup: lookup.clone(),
+            metrics: parts.metrics.clone(),
+            tenure: parts.tenure.clone(),
+        };
+        let integrity = Integrity::new(backend.clone());
+        let pushes = Pushes::new(&parts.settings, backend);
         // Half of the processors stay with those who want something else.
         let listings = Listings::new(
             parts.storage.clone(),

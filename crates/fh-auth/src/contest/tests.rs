@@ -20,8 +20,14 @@ fn row(flake: i64, content: u32, pusher: i64, age: i64) -> Claim {
     }
 }
 
-/// Which content it comes to.
-fn settle(claims: &[Claim], may_write: impl FnMut(i64, i64) -> bool) -> Settled {
+/// Which content it comes to. Nobody else's rights are asked for than those that have to be known.
+#[track_caller]
+fn settle(claims: &[Claim], may_write: impl Fn(i64, i64) -> bool) -> Settled {
+    let persons = disagreeing_persons(claims);
+    let may_write = |person, flake| {
+        assert!(persons.contains(&person), "{person}: {claims:?}");
+        may_write(person, flake)
+    };
     settle_and_silence(claims, may_write).0
 }
 

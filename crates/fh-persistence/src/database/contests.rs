@@ -93,13 +93,7 @@ pub fn known_elsewhere(
                WHERE EXISTS (SELECT 1 FROM slice_path AS o WHERE o.path_hash = s.path_hash AND o.flake_id <> ?2) \
                OR EXISTS (SELECT 1 FROM slice_upstream AS u WHERE u.path_hash = s.path_hash) \
                OR EXISTS (SELECT 1 FROM contested_path AS c WHERE c.path_hash = s.path_hash)";
-    let keys = params![
-        hex_list(hashes.iter().map(StorePathHash::as_bytes)),
-        flake_id
-    ];
-    all(read, sql, keys, |row| {
-        Ok(StorePathHash::from_bytes(row.get("path_hash")?))
-    })
+    all(read, sql, params![hash_list(hashes), flake_id], path_hash)
 }
 
 /// Notes disagreement, and where rows do not count the same, about paths that a slice has got rows or fingerprints of.
@@ -115,24 +109,27 @@ pub fn note(
         if hashes.is_empty() {
             continue;
         }
-        let keys = params![
-            hex_list(hashes.iter().map(StorePathHash::as_bytes)),
-            flake_id
-        ];
-        new.paths.extend(all(tx, sql, keys, |row| {
-            Ok(StorePathHash::from_bytes(row.get("path_hash")?))
-        })?);
+        let keys = params![hash_list(hashes), flake_id];
+        new.paths.extend(all(tx, sql, keys, path_hash)?);
     }
     for hash in &new.paths {
         let marked = all(tx, MARK_ALL, params![hash.as_bytes()], nar_hash)?;
         new.nars.extend(marked);
     }
     if !rows.is_empty() {
-        let keys = params![hex_list(rows.iter().map(StorePathHash::as_bytes)), flake_id];
+        let keys = params![hash_list(rows), flake_id];
         new.nars.extend(all(tx, MARK_NEW, keys, nar_hash)?);
         execute(tx, UNEVEN, keys)?;
     }
     Ok(new)
+}
+
+fn hash_list(hashes: &[StorePathHash]) -> String {
+    hex_list(hashes.iter().map(StorePathHash::as_bytes))
+}
+
+fn path_hash(row: &Row<'_>) -> Result<StorePathHash, DatabaseError> {
+    Ok(StorePathHash::from_bytes(row.get("path_hash")?))
 }
 
 fn nar_hash(row: &Row<'_>) -> Result<NarHash, DatabaseError> {
@@ -173,11 +170,7 @@ pub fn clashes(
                CROSS JOIN flake AS f ON f.id = o.flake_id AND f.organization_id = g.id \
                CROSS JOIN nar AS n ON n.id = s.nar_id CROSS JOIN nar AS m ON m.id = o.nar_id \
                WHERE o.nar_id <> s.nar_id OR o.path_refs <> s.path_refs OR o.name <> s.name LIMIT 100";
-    let keys = params![
-        hex_list(hashes.iter().map(StorePathHash::as_bytes)),
-        flake_id
-    ];
-    all(read, sql, keys, |row| {
+    all(read, sql, params![hash_list(hashes), flake_id], |row| {
         Ok(Clash {
             path: store_path(row)?,
             flake: FlakeName {
@@ -226,19 +219,8 @@ pub fn words(read: &Read, hash: &StorePathHash) -> Result<Vec<Word>, DatabaseErr
     let sql = "SELECT flake_id, name, nar_hash, path_refs, pusher_id, builder, after_row \
                FROM slice_upstream WHERE path_hash = ?1";
     found.extend(all(read, sql, params![hash.as_bytes()], |row| {
-        Ok(Word {
-            row_id: None,
-            nar_id: None,
-            damaged: false,
-            flake_id: row.get("flake_id")?,
-            name: row.get("name")?,
-            nar_hash: nar_hash(row)?,
-            references: row.get("path_refs")?,
-            proven: false,
-            builder: row.get("builder")?,
-            pusher_id: row.get("pusher_id")?,
-            age: (row.get("after_row")?, 1),
-        })
+        let age = (row.get("after_row")?, 1);
+        Ok(Word { age, ..word(row)? })
     })?);
     Ok(found)
 }
@@ -266,14 +248,26 @@ fn word_of_row(row: &Row<'_>) -> Result<Word, DatabaseError> {
         row_id: Some(row_id),
         nar_id: row.get("nar_id")?,
         damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
+        proven: row.get("proven")?,
+        age: (row_id, 0),
+        ..word(row)?
+    })
+}
+
+/// What rows and fingerprints have.
+fn word(row: &Row<'_>) -> Result<Word, DatabaseError> {
+    Ok(Word {
+        row_id: None,
+        nar_id: None,
+        damaged: false,
         flake_id: row.get("flake_id")?,
         name: row.get("name")?,
         nar_hash: nar_hash(row)?,
         references: row.get("path_refs")?,
-        proven: row.get("proven")?,
+        proven: false,
         builder: row.get("builder")?,
         pusher_id: row.get("pusher_id")?,
-        age: (row_id, 0),
+        age: (0, 0),
     })
 }
 
@@ -281,17 +275,17 @@ fn word_of_row(row: &Row<'_>) -> Result<Word, DatabaseError> {
 pub fn trusted_keys_of_slice(read: &Read, flake_id: i64) -> Result<Vec<PublicKey>, DatabaseError> {
     let sql = "SELECT t.key FROM flake AS f JOIN trusted_key AS t \
                ON t.organization_id = f.organization_id WHERE f.id = ?1 ORDER BY t.key";
-    all(read, sql, params![flake_id], |row| {
-        Ok(row.parsed("key", "public key")?)
-    })
+    all(read, sql, params![flake_id], public_key)
 }
 
 /// The keys whose signatures an organisation takes for a proof.
 pub fn trusted_keys(read: &Read, organization_id: i64) -> Result<Vec<PublicKey>, DatabaseError> {
     let sql = "SELECT key FROM trusted_key WHERE organization_id = ?1 ORDER BY key";
-    all(read, sql, params![organization_id], |row| {
-        Ok(row.parsed("key", "public key")?)
-    })
+    all(read, sql, params![organization_id], public_key)
+}
+
+fn public_key(row: &Row<'_>) -> Result<PublicKey, DatabaseError> {
+    Ok(row.parsed("key", "public key")?)
 }
 
 /// Sets these keys, in place of those that there are.
@@ -307,11 +301,8 @@ pub fn set_trusted_keys(
     let keys: HashSet<String> = keys.iter().map(ToString::to_string).collect();
     for key in keys {
         let sql = "INSERT INTO trusted_key (organization_id, key, created_at) VALUES (?1, ?2, ?3)";
-        execute(
-            change,
-            sql,
-            params![organization_id, key, super::values::now()],
-        )?;
+        let columns = params![organization_id, key, super::values::now()];
+        execute(change, sql, columns)?;
     }
     Ok(())
 }

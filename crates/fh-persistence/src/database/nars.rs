@@ -12,13 +12,13 @@ use crate::checksum::Checksum;
 /// A row of `nar`: an object that is verified and on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nar {
-    /// The internal id.
+    /// The row's id, which never leaves the server.
     pub id: i64,
     /// SHA-256 of the NAR.
     pub nar_hash: NarHash,
     /// Bytes of the NAR, uncompressed.
     pub nar_size: u64,
-    /// Bytes as stored.
+    /// Bytes of the compressed object.
     pub file_size: u64,
     /// Of the bytes as stored; none where the row is older than checksums.
     pub checksum: Option<Checksum>,
@@ -77,13 +77,9 @@ pub fn stored<'a>(
     read: &Read,
     nar_hashes: impl IntoIterator<Item = &'a NarHash>,
 ) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
-    let rows = all(
-        read,
-        STORED,
-        params![hex_list(nar_hashes.into_iter().map(NarHash::as_bytes))],
-        Nar::from_row,
-    )?;
-    Ok(rows.into_iter().map(|nar| (nar.nar_hash, nar)).collect())
+    let list = hex_list(nar_hashes.into_iter().map(NarHash::as_bytes));
+    let rows = all(read, STORED, params![list], by_hash)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Those of these NARs that this account has sent, all of it, to this slice.
@@ -93,17 +89,14 @@ pub fn received<'a>(
     account_id: i64,
     nar_hashes: impl IntoIterator<Item = &'a NarHash>,
 ) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
-    let rows = all(
-        read,
-        RECEIVED,
-        params![
-            hex_list(nar_hashes.into_iter().map(NarHash::as_bytes)),
-            flake_id,
-            account_id
-        ],
-        Nar::from_row,
-    )?;
-    Ok(rows.into_iter().map(|nar| (nar.nar_hash, nar)).collect())
+    let list = hex_list(nar_hashes.into_iter().map(NarHash::as_bytes));
+    let rows = all(read, RECEIVED, params![list, flake_id, account_id], by_hash)?;
+    Ok(rows.into_iter().collect())
+}
+
+fn by_hash(row: &Row<'_>) -> Result<(NarHash, Nar), DatabaseError> {
+    let nar = Nar::from_row(row)?;
+    Ok((nar.nar_hash, nar))
 }
 
 /// An object that is on disk now.
@@ -113,9 +106,9 @@ pub struct Stored {
     pub nar_hash: NarHash,
     /// Bytes of the NAR, uncompressed.
     pub nar_size: u64,
-    /// Bytes as stored.
+    /// Bytes of the compressed object.
     pub file_size: u64,
-    /// Of these bytes.
+    /// Checksum of the compressed bytes.
     pub checksum: Checksum,
 }
 

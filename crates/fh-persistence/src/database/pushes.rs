@@ -3,6 +3,7 @@
 use fh_sql::{Read, Tx, params};
 use uuid::Uuid;
 
+use super::upstream::Pusher;
 use super::values::{execute, first, now};
 use super::{DatabaseError, Timestamp};
 
@@ -42,15 +43,6 @@ pub fn insert(
         ],
     )?;
     Ok(())
-}
-
-/// Whose a push is.
-#[derive(Debug, Clone, Copy)]
-pub struct Pusher {
-    /// The account.
-    pub account_id: i64,
-    /// Whether it is a builder of the flake's organisation.
-    pub builder: bool,
 }
 
 /// Notes a push that is committed, for which logs may still come. Its plan names the paths that they

@@ -19,7 +19,7 @@ use super::{DatabaseError, packed};
 pub struct Present {
     /// The name part of the store path.
     pub name: String,
-    /// The content.
+    /// SHA-256 of the NAR that it has.
     pub nar_hash: NarHash,
     /// Bytes of the content, uncompressed.
     pub nar_size: u64,
@@ -55,7 +55,7 @@ impl Present {
 }
 
 /// By whom and on what ground a row comes into a slice.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The account that pushes; none where that is not known.
     pub pusher_id: Option<i64>,
@@ -88,29 +88,22 @@ pub fn present<'a>(
     flake_id: i64,
     hashes: impl IntoIterator<Item = &'a StorePathHash>,
 ) -> Result<HashMap<StorePathHash, Present>, DatabaseError> {
-    let rows = all(
-        read,
-        PRESENT,
-        params![
-            hex_list(hashes.into_iter().map(StorePathHash::as_bytes)),
-            flake_id
-        ],
-        |row| {
-            let present = Present {
-                name: row.get("name")?,
-                nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-                nar_size: row.size("nar_size")?,
-                damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
-                nar_id: row.get("nar_id")?,
-                references: row.get("path_refs")?,
-                builder: row.get("builder")?,
-                proven: row.get("proven")?,
-                pusher_id: row.get("pusher_id")?,
-                signatures: row.get("signatures")?,
-            };
-            Ok((StorePathHash::from_bytes(row.get("path_hash")?), present))
-        },
-    )?;
+    let list = hex_list(hashes.into_iter().map(StorePathHash::as_bytes));
+    let rows = all(read, PRESENT, params![list, flake_id], |row| {
+        let present = Present {
+            name: row.get("name")?,
+            nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
+            nar_size: row.size("nar_size")?,
+            damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
+            nar_id: row.get("nar_id")?,
+            references: row.get("path_refs")?,
+            builder: row.get("builder")?,
+            proven: row.get("proven")?,
+            pusher_id: row.get("pusher_id")?,
+            signatures: row.get("signatures")?,
+        };
+        Ok((StorePathHash::from_bytes(row.get("path_hash")?), present))
+    })?;
     Ok(rows.into_iter().collect())
 }
 
@@ -217,7 +210,7 @@ pub fn rows_of_nar(
     Ok(Some((nar, rows)))
 }
 
-/// A NAR.
+/// The row of a NAR, damaged or not.
 pub fn nar_of_hash(read: &Read, nar_hash: &NarHash) -> Result<Option<Nar>, DatabaseError> {
     first(
         read,
@@ -300,11 +293,8 @@ pub fn add_to(
     let signatures = joined(&info.signatures);
     let ca = info.ca.as_ref().map(ToString::to_string);
     let hash = info.path.hash();
-    execute(
-        tx,
-        sql,
-        params![hash.as_bytes(), flake_id, signatures, ca, proven],
-    )?;
+    let columns = params![hash.as_bytes(), flake_id, signatures, ca, proven];
+    execute(tx, sql, columns)?;
     Ok(())
 }
 

@@ -41,9 +41,6 @@ impl FileStorage {
     }
 
     pub(super) fn listing_path(&self, nar_hash: &NarHash) -> PathBuf {
-        let name = nar_hash.to_base32();
-        let mut path = self.shared.objects.join(&name[..2]);
-        path.push(name + LISTING_SUFFIX);
-        path
+        self.path_of(nar_hash, LISTING_SUFFIX)
     }
 }

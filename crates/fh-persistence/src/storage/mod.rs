@@ -27,28 +27,29 @@ mod names;
 mod object;
 mod partial;
 mod placed;
+mod reader;
 mod staged;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use fh_nix::NarHash;
 
-use crate::clock;
 use fh_file::{self as files, NotRegular};
 
 pub use self::buffers::{BUFFER, Buffer, Buffers};
 use self::error::Context;
 pub use self::error::StorageError;
 pub use self::object::{FileIdentity, NoObject, OpenObject};
-pub use self::partial::{OpenPartial, PartialFile, PartialKey};
+pub use self::partial::{OpenPartial, PartialFile, UploadKey};
 pub use self::placed::PlacedFile;
 pub use self::staged::StagedFile;
 pub use crate::checksum::{Checksum, RunningChecksum};
@@ -161,32 +162,15 @@ impl FileStorage {
     }
 
     /// The file that holds the received parts of a NAR. It need not exist yet.
-    pub fn partial(&self, key: &PartialKey) -> PartialFile {
+    pub fn partial(&self, key: &UploadKey) -> PartialFile {
         PartialFile::new(self.shared.staging.join(key.file_name()))
     }
 
     /// The received parts that nobody has added to for so long.
-    pub fn stale_partials(&self, age: Duration) -> Result<Vec<PartialKey>, StorageError> {
-        let staging = &self.shared.staging;
-        let mut stale = Vec::new();
-        for entry in fs::read_dir(staging).context("list", staging)? {
-            let entry = entry.context("list", staging)?;
-            let key = entry
-                .file_name()
-                .to_str()
-                .and_then(PartialKey::from_file_name);
-            let Some(key) = key else { continue };
-            let path = entry.path();
-            let metadata = match entry.metadata() {
-                // Somebody was faster.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                result => result.context("examine", &path)?,
-            };
-            if is_older(&metadata, age).context("examine", &path)? {
-                stale.push(key);
-            }
-        }
-        Ok(stale)
+    pub fn stale_partials(&self, age: Duration) -> Result<Vec<UploadKey>, StorageError> {
+        let key = |name: &OsStr| name.to_str().and_then(UploadKey::from_file_name);
+        let stale = names::older_than(&self.shared.staging, age, key)?;
+        Ok(stale.into_iter().map(|(_, _, key)| key).collect())
     }
 
     /// Opens an object for reading.
@@ -208,7 +192,7 @@ impl FileStorage {
         nar_hash: &NarHash,
         object: Option<&OpenObject>,
     ) -> Result<bool, StorageError> {
-        let metadata = self.object_metadata(nar_hash)?;
+        let metadata = names::regular(&self.object_path(nar_hash))?;
         Ok(match (metadata, object) {
             (Some(metadata), Some(object)) => object.is_same_file(&metadata),
             (metadata, object) => metadata.is_none() && object.is_none(),
@@ -217,21 +201,8 @@ impl FileStorage {
 
     /// The size of an object in bytes; `None` where there is none.
     pub fn object_size(&self, nar_hash: &NarHash) -> Result<Option<u64>, StorageError> {
-        Ok(self
-            .object_metadata(nar_hash)?
-            .map(|metadata| metadata.len()))
-    }
-
-    /// Of the regular file under an object's name, if there is one.
-    fn object_metadata(&self, nar_hash: &NarHash) -> Result<Option<fs::Metadata>, StorageError> {
-        let path = self.object_path(nar_hash);
-        match fs::metadata(&path) {
-            Err(error) if names::is_absence(&error) => Ok(None),
-            result => {
-                let metadata = result.context("examine", &path)?;
-                Ok(metadata.is_file().then_some(metadata))
-            }
-        }
+        let metadata = names::regular(&self.object_path(nar_hash))?;
+        Ok(metadata.map(|metadata| metadata.len()))
     }
 
     /// Takes an object and its listing out of the object directories; what is not there is no error. What is
@@ -279,9 +250,14 @@ impl FileStorage {
     }
 
     fn object_path(&self, nar_hash: &NarHash) -> PathBuf {
+        self.path_of(nar_hash, OBJECT_SUFFIX)
+    }
+
+    /// Where something of a NAR lies.
+    fn path_of(&self, nar_hash: &NarHash, suffix: &str) -> PathBuf {
         let name = nar_hash.to_base32();
         let mut path = self.shared.objects.join(&name[..2]);
-        path.push(name + OBJECT_SUFFIX);
+        path.push(name + suffix);
         path
     }
 
@@ -291,12 +267,4 @@ impl FileStorage {
             .staging
             .join(format!("{}{number}{TEMPORARY_SUFFIX}", self.shared.prefix))
     }
-}
-
-/// Whether a file was last written at least so long ago. What is of the future is young: clocks jump.
-fn is_older(metadata: &fs::Metadata, age: Duration) -> io::Result<bool> {
-    let modified = metadata.modified()?;
-    Ok(SystemTime::from(clock::now())
-        .duration_since(modified)
-        .is_ok_and(|elapsed| elapsed >= age))
 }

@@ -3,12 +3,14 @@
 //! Only files are ours. A directory that stands where one of our files should was put there by a person, who may
 //! miss what is in it: it is moved aside, and never looked at again.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::{Context as _, StorageError};
+use crate::clock;
 
 /// Removes what lies under a name; a directory is moved aside. What is not there is no error.
 pub(super) fn clear(path: &Path) -> Result<(), StorageError> {
@@ -18,6 +20,48 @@ pub(super) fn clear(path: &Path) -> Result<(), StorageError> {
         Err(_) if is_directory(path) => move_aside(path),
         Err(error) => Err(error).context("remove", path),
     }
+}
+
+/// Of the regular file that lies under a name, if there is one.
+pub(super) fn regular(path: &Path) -> Result<Option<Metadata>, StorageError> {
+    match fs::metadata(path) {
+        Err(error) if is_absence(&error) => Ok(None),
+        result => {
+            let metadata = result.context("examine", path)?;
+            Ok(metadata.is_file().then_some(metadata))
+        }
+    }
+}
+
+/// The files of a directory that were last written at least so long ago, by path and size, those alone whose names
+/// mean something to `read`. What is of the future is young: clocks jump.
+pub(super) fn older_than<T>(
+    directory: &Path,
+    age: Duration,
+    read: impl Fn(&OsStr) -> Option<T>,
+) -> Result<Vec<(PathBuf, u64, T)>, StorageError> {
+    let now = SystemTime::from(clock::now());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).context("list", directory)? {
+        let entry = entry.context("list", directory)?;
+        let Some(named) = read(&entry.file_name()) else {
+            continue;
+        };
+        let path = entry.path();
+        let metadata = match entry.metadata() {
+            // Somebody was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            result => result.context("examine", &path)?,
+        };
+        let modified = metadata.modified().context("examine", &path)?;
+        if now
+            .duration_since(modified)
+            .is_ok_and(|elapsed| elapsed >= age)
+        {
+            found.push((path, metadata.len(), named));
+        }
+    }
+    Ok(found)
 }
 
 /// Returns when the names in a directory survive a power cut.

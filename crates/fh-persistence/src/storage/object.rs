@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use time::Duration;
 
+use super::reader::FileReader;
 use super::{Checksum, RunningChecksum};
 use crate::clock;
 
@@ -114,11 +115,8 @@ impl OpenObject {
     }
 
     /// A reader of it from its start, which does not share its position with others.
-    pub fn reader(&self) -> ObjectReader<'_> {
-        ObjectReader {
-            object: self,
-            offset: 0,
-        }
+    pub fn reader(&self) -> FileReader<'_> {
+        FileReader::new(&self.file, 0)
     }
 
     /// Reads all of it, for its checksum; `progress` hears of the bytes as they are read.
@@ -137,20 +135,5 @@ impl OpenObject {
                 Err(error) => return Err(error),
             }
         }
-    }
-}
-
-/// Reads an object from its start.
-#[derive(Debug)]
-pub struct ObjectReader<'a> {
-    object: &'a OpenObject,
-    offset: u64,
-}
-
-impl io::Read for ObjectReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.object.file.read_at(buffer, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
     }
 }

@@ -4,7 +4,7 @@
 //! is found by decoding it, so nothing else has to be written when a part comes in, and nothing can
 //! contradict it after a crash.
 
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use fh_file as files;
 use fh_nix::NarHash;
 
 use super::locked::LockedFile;
+use super::reader::FileReader;
 use super::{Context as _, StagedFile, StorageError, names};
 
 /// What the name of such a file ends with.
@@ -20,10 +21,10 @@ const SUFFIX: &str = ".parts";
 
 /// Whose parts of which NAR: an account must send all of a NAR by itself, to each slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PartialKey {
+pub struct UploadKey {
     /// The flake that the NAR is pushed to.
     pub flake_id: i64,
-    /// Who pushes.
+    /// The account that pushes it.
     pub account_id: i64,
     /// What the whole shall hash to.
     pub nar_hash: NarHash,
@@ -31,7 +32,7 @@ pub struct PartialKey {
     pub nar_size: u64,
 }
 
-impl PartialKey {
+impl UploadKey {
     pub(super) fn file_name(&self) -> String {
         format!(
             "{}-{}-{}-{}{SUFFIX}",
@@ -67,17 +68,8 @@ impl PartialFile {
 
     /// Its size in bytes; 0 where it does not exist, or is no regular file.
     pub fn length(&self) -> Result<u64, StorageError> {
-        match std::fs::metadata(&self.path) {
-            Err(error) if names::is_absence(&error) => Ok(0),
-            result => {
-                let metadata = result.context("examine", &self.path)?;
-                Ok(if metadata.is_file() {
-                    metadata.len()
-                } else {
-                    0
-                })
-            }
-        }
+        let metadata = names::regular(&self.path)?;
+        Ok(metadata.map_or(0, |metadata| metadata.len()))
     }
 
     /// Opens it; what is no regular file gives way to a new one.
@@ -127,14 +119,13 @@ impl PartialFile {
             Err(TryLockError::Error(error)) => return Err(error).context("lock", &self.path),
         }
         // Another process may have made an object of it before it was locked.
-        let is_named = |named: &Metadata, file: &Metadata| {
-            (named.dev(), named.ino()) == (file.dev(), file.ino())
-        };
         let opened = file.metadata().context("examine", &self.path)?;
-        if !std::fs::symlink_metadata(&self.path).is_ok_and(|named| is_named(&named, &opened)) {
+        let is_named = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino()));
+        if !is_named {
             return Err(taken()).context("continue", &self.path);
         }
-        let present = file.metadata().context("examine", &self.path)?.len();
+        let present = opened.len();
         if present < length {
             let missing = io::Error::new(io::ErrorKind::UnexpectedEof, "it was cut by somebody");
             return Err(missing).context("continue", &self.path);
@@ -184,11 +175,8 @@ impl OpenPartial {
     }
 
     /// A reader of its bytes from `offset` on, which does not share its position.
-    pub fn reader(&self, offset: u64) -> RangeReader<'_> {
-        RangeReader {
-            partial: self,
-            offset,
-        }
+    pub fn reader(&self, offset: u64) -> FileReader<'_> {
+        FileReader::new(&self.file.0, offset)
     }
 
     /// Begins to write it to disk; the answer to a later [`Self::into_staged`] then comes sooner.
@@ -205,21 +193,5 @@ impl OpenPartial {
     pub fn into_staged(self) -> Result<StagedFile, StorageError> {
         self.file.0.sync_all().context("flush", &self.path)?;
         Ok(StagedFile::adopt(self.path, self.length, self.file))
-    }
-}
-
-/// Reads a file of parts without moving the position that it is written at.
-#[derive(Debug)]
-pub struct RangeReader<'a> {
-    partial: &'a OpenPartial,
-    offset: u64,
-}
-
-impl io::Read for RangeReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use std::os::unix::fs::FileExt as _;
-        let read = self.partial.file.0.read_at(buffer, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
     }
 }

@@ -29,21 +29,12 @@ pub struct StagedFile {
 impl StagedFile {
     /// Makes an empty file.
     pub(super) fn create(path: PathBuf) -> Result<Self, StorageError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .context("make", &path)?;
-        Ok(Self {
-            path,
-            file: Some(file),
-            length: 0,
-            flushed: false,
-            keep: false,
-            adopted: false,
-            _lock: None,
-        })
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).open(&path);
+        let file = file.context("make", &path)?;
+        let mut staged = Self::doomed(path);
+        staged.file = Some(file);
+        Ok(staged)
     }
 
     /// Takes over a file that is to be removed.
@@ -107,7 +98,7 @@ impl StagedFile {
         files::open_regular(&self.path).context("open", &self.path)
     }
 
-    /// Ends writing.
+    /// Closes the handle that it is written with.
     pub fn close(&mut self) {
         self.file = None;
     }

@@ -114,13 +114,13 @@ fn what_is_not_placed_leaves_nothing() {
 #[test]
 fn parts_outlive_the_process_and_are_cut_to_what_counts() {
     let (directory, storage) = storage();
-    let key = PartialKey {
+    let key = UploadKey {
         flake_id: 3,
         account_id: 14,
         nar_hash: NarHash::of(b"x"),
         nar_size: 159,
     };
-    assert_eq!(PartialKey::from_file_name(&key.file_name()), Some(key));
+    assert_eq!(UploadKey::from_file_name(&key.file_name()), Some(key));
     let partial = storage.partial(&key);
     assert_eq!(partial.length().unwrap(), 0);
     let mut open = partial.open_at(0).unwrap();
@@ -159,7 +159,7 @@ fn parts_outlive_the_process_and_are_cut_to_what_counts() {
 #[test]
 fn only_parts_that_are_old_are_stale() {
     let (_directory, storage) = storage();
-    let key = PartialKey {
+    let key = UploadKey {
         flake_id: 1,
         account_id: 2,
         nar_hash: NarHash::of(b"x"),
@@ -181,7 +181,7 @@ fn names_that_are_no_uploads_are_none() {
         "1-2-3.parts",
         "7.tmp",
     ] {
-        assert_eq!(PartialKey::from_file_name(name), None, "{name}");
+        assert_eq!(UploadKey::from_file_name(name), None, "{name}");
     }
 }
 
@@ -266,7 +266,7 @@ fn whatever_lies_under_a_name_of_ours_is_not_waited_for_and_gives_way() {
     assert_eq!(read(&storage, &other).unwrap(), b"other");
 
     // The staging area.
-    let key = PartialKey {
+    let key = UploadKey {
         flake_id: 1,
         account_id: 2,
         nar_hash: hash,

@@ -1,24 +1,24 @@
 //! Going through all objects, for the collection and for checks.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fh_nix::NarHash;
 
 use super::listing::LISTING_SUFFIX;
-use super::{Context as _, FileStorage, OBJECT_SUFFIX, StorageError, is_older};
+use super::{Context as _, FileStorage, OBJECT_SUFFIX, StorageError, names};
 
 /// A file in a directory of objects.
 #[derive(Debug)]
 pub struct FoundFile {
-    /// Where it is.
+    /// The path to open it by.
     pub path: PathBuf,
     /// What it is called after; none where it is not named like an object.
     pub nar_hash: Option<NarHash>,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -67,32 +67,19 @@ impl FileStorage {
         directory: &Path,
         age: Duration,
     ) -> Result<Vec<FoundFile>, StorageError> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(directory).context("list", directory)? {
-            let entry = entry.context("list", directory)?;
-            let name = entry.file_name();
-            let nar_hash = name
-                .to_str()
-                .and_then(|name| {
-                    name.strip_suffix(OBJECT_SUFFIX)
-                        .or_else(|| name.strip_suffix(LISTING_SUFFIX))
-                })
-                .and_then(|name| NarHash::from_base32(name).ok());
-            let path = entry.path();
-            let metadata = match entry.metadata() {
-                // Somebody was faster.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                result => result.context("examine", &path)?,
-            };
-            if is_older(&metadata, age).context("examine", &path)? {
-                let size = metadata.len();
-                files.push(FoundFile {
-                    path,
-                    nar_hash,
-                    size,
-                });
-            }
-        }
-        Ok(files)
+        let nar_hash = |name: &OsStr| {
+            let name = name.to_str()?;
+            let name = name
+                .strip_suffix(OBJECT_SUFFIX)
+                .or_else(|| name.strip_suffix(LISTING_SUFFIX))?;
+            NarHash::from_base32(name).ok()
+        };
+        let files = names::older_than(directory, age, |name| Some(nar_hash(name)))?;
+        let found = files.into_iter().map(|(path, size, nar_hash)| FoundFile {
+            path,
+            nar_hash,
+            size,
+        });
+        Ok(found.collect())
     }
 }

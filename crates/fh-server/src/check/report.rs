@@ -12,7 +12,7 @@ pub(super) const LISTED: usize = 1000;
 pub enum Depth {
     /// All of the database, and that files are there with their sizes.
     Files,
-    /// All bytes too.
+    /// The same, and all bytes of the files.
     Contents,
 }
 
@@ -37,7 +37,7 @@ impl From<StorageError> for DataCheckError {
 /// How far a check has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Objects looked at.
+    /// How many objects were looked at.
     pub objects: u64,
     /// Objects that there are.
     pub of_objects: u64,
@@ -73,7 +73,7 @@ pub struct DataReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DamagedObject {
-    /// In base 32.
+    /// Its NAR hash in base 32.
     pub nar_hash: String,
     /// Where it lies, or should.
     pub file: String,
@@ -89,7 +89,7 @@ pub struct DamagedObject {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Orphans {
-    /// How many.
+    /// How many files there are.
     pub count: u64,
     /// Of how many bytes.
     pub bytes: u64,

@@ -28,9 +28,9 @@ pub enum CheckError {
     /// An address cannot be listened on.
     #[error("`{key}`")]
     Address {
-        /// `listen` or `metrics-listen`.
+        /// The option that names it: `listen` or `metrics-listen`.
         key: &'static str,
-        /// Why.
+        /// Why it cannot be listened on.
         source: Box<ListenError>,
     },
     /// Certificate and key cannot be used.

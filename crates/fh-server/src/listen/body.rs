@@ -66,7 +66,6 @@ pub(crate) fn body_failure(error: &(dyn Error + 'static)) -> ApiError {
 /// What bodies are bounded by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Bytes.
     pub(super) size: u64,
     /// How long a byte is waited for.
     pub(super) stall: Duration,

@@ -1,6 +1,6 @@
 //! One connection: TLS, then HTTP/1.1 or HTTP/2, until it ends, stands still, or the server stops.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,14 +14,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
 use super::body::{Bounds, RequestBody, Unread};
-use super::pace::{Pace, PacedBody, PacedStream, Patience, Verdict};
+use super::pace::{AnyStream, Pace, PacedBody, PacedStream, Patience, Verdict};
 use crate::peer::Peer;
 use crate::telemetry::Traffic;
 
@@ -64,7 +64,7 @@ pub(super) struct Shared {
     pub(super) timeouts: Timeouts,
     /// Of the bodies of requests.
     pub(super) bounds: Bounds,
-    /// One a connection.
+    /// Each connection has one.
     pub(super) places: Shares,
     /// Told again and again while places are scarce.
     pub(super) scarce: Notify,
@@ -99,20 +99,16 @@ pub(super) fn http_builder(timeouts: &Timeouts) -> auto::Builder<TokioExecutor> 
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S>(shared: Arc<Shared>, stream: S, peer: Peer, holders: Holders)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+pub(super) async fn serve(shared: Arc<Shared>, stream: AnyStream, peer: Peer, holders: Holders) {
     let pace = Pace::new();
-    let stream = Arc::new(Mutex::new(stream));
-    let paced = TokioIo::new(PacedStream::new(Arc::clone(&stream), pace.clone()));
+    let (stream, mut returned) = PacedStream::new(stream, pace.clone());
     let service = {
         let (shared, pace, unread) = (shared.clone(), pace.clone(), Unread::default());
         service_fn(move |request| {
             answer(shared.clone(), pace.clone(), unread.clone(), peer, request)
         })
     };
-    let mut connection = Box::pin(shared.http.serve_connection(paced, service));
+    let mut connection = Box::pin(shared.http.serve_connection(TokioIo::new(stream), service));
 
     let timeouts = &shared.timeouts;
     let usual_tick = (timeouts.header.min(timeouts.idle).min(timeouts.stall) / 4)
@@ -155,9 +151,7 @@ where
                     Verdict::TooLate => {
                         tracing::debug!(%peer, "the headers of a request did not come in time");
                         drop(connection);
-                        // hyper had the only other share.
-                        if let Some(stream) = Arc::into_inner(stream) {
-                            let stream = stream.into_inner().unwrap_or_else(PoisonError::into_inner);
+                        if let Ok(stream) = returned.try_recv() {
                             say_too_late(stream).await;
                         }
                         return;
@@ -181,7 +175,7 @@ async fn until_look(next_look: Instant, scarce: &Notify) -> bool {
 }
 
 /// Answers a request of which only a part came. hyper would close the connection without a word.
-async fn say_too_late(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn say_too_late(mut stream: AnyStream) {
     let farewell = async {
         stream.write_all(too_late()?.as_bytes()).await?;
         stream.shutdown().await?;
@@ -239,7 +233,7 @@ fn too_long(size: usize, http2: bool) -> Response<Body> {
     response
 }
 
-/// One request.
+/// Answers one request, whose headers are complete.
 async fn answer(
     shared: Arc<Shared>,
     pace: Arc<Pace>,

@@ -12,7 +12,7 @@ pub enum ListenError {
     /// The address is taken, not of this machine, or not allowed.
     #[error("cannot listen on {address}")]
     Bind {
-        /// The address.
+        /// The address as it was configured.
         address: ListenAddress,
         /// What the operating system said.
         source: io::Error,
@@ -20,13 +20,13 @@ pub enum ListenError {
     /// Another process answers on the Unix socket.
     #[error("cannot listen on {}: another process answers there", path.display())]
     InUse {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
     },
     /// There is something at the path of the Unix socket, and it is no socket.
     #[error("cannot listen on {}: there is a file that is not a socket", path.display())]
     NotASocket {
-        /// The path.
+        /// The path that was configured for the socket.
         path: PathBuf,
     },
     /// A socket that the service manager handed over cannot be used.
@@ -43,7 +43,7 @@ pub enum ListenError {
     /// A certificate or key file cannot be read.
     #[error("cannot read {}", path.display())]
     TlsFile {
-        /// The file.
+        /// The file of the certificate or of the key.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -51,7 +51,7 @@ pub enum ListenError {
     /// A file holds no certificate or no key.
     #[error("{} holds no {what} in PEM form", path.display())]
     NoPem {
-        /// The file.
+        /// The file of the certificate or of the key.
         path: PathBuf,
         /// `certificate` or `private key`.
         what: &'static str,
@@ -59,11 +59,11 @@ pub enum ListenError {
     /// A pair of certificate and key that cannot be used.
     #[error("the certificate {} and the key {} cannot be used together", certificate.display(), key.display())]
     TlsPair {
-        /// The certificate's file.
+        /// The file that holds the certificate.
         certificate: PathBuf,
-        /// The key's file.
+        /// The file that holds the key.
         key: PathBuf,
-        /// What rustls says.
+        /// Why rustls does not take them.
         source: rustls::Error,
     },
     /// rustls does not take its own parameters.

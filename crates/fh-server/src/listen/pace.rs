@@ -8,14 +8,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use fh_settings::Timeouts;
 use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// How long after its last byte a connection without requests may be cut: what hyper still has to
@@ -25,13 +27,13 @@ const FLUSH_GRACE: Duration = Duration::from_secs(3);
 /// What to do with a connection now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing.
+    /// Leave it alone.
     Go,
     /// Tell the client that no further request is taken.
     Close,
     /// The rest of an HTTP/1 request's headers did not come in time: say so, and drop it.
     TooLate,
-    /// Drop it.
+    /// Drop it without a word.
     Cut,
 }
 
@@ -129,13 +131,9 @@ impl Pace {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A request's headers are in. The request lasts until what is returned is dropped.
     pub(super) fn begin(self: &Arc<Self>, http2: bool) -> Running {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.requests += 1;
         state.last_request += 1;
         state.http2 = http2;
@@ -148,7 +146,7 @@ impl Pace {
 
     /// What to do at `now`. `stopping`: the server waits for the end of running requests alone.
     pub(super) fn verdict(&self, now: Instant, patience: &Patience, stopping: bool) -> Verdict {
-        let state = self.state();
+        let state = self.state.lock();
         let age = now.saturating_duration_since(state.begun_at);
         match state.verdict(now, patience, stopping) {
             Verdict::Go if !stopping && patience.life.is_some_and(|life| age > life) => {
@@ -159,7 +157,7 @@ impl Pace {
     }
 
     fn did_read(&self, bytes: &[u8]) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let now = Instant::now();
         state.last_byte = now;
         let missing = HTTP2_START.len() - state.start.len();
@@ -170,7 +168,7 @@ impl Pace {
     }
 
     fn did_write(&self, blocked: bool) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let now = Instant::now();
         if blocked {
             state.blocked_since.get_or_insert(now);
@@ -247,7 +245,7 @@ pub(super) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut state = self.pace.state();
+        let mut state = self.pace.state.lock();
         state.handed.remove(&self.number);
         state.requests = state.requests.saturating_sub(1);
         if state.requests == 0 {
@@ -277,7 +275,7 @@ impl http_body::Body for PacedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(context);
-        let mut state = self.running.pace.state();
+        let mut state = self.running.pace.state.lock();
         if matches!(polled, Poll::Ready(Some(Ok(_)))) {
             state.handed.insert(self.running.number, Instant::now());
         } else {
@@ -296,32 +294,52 @@ impl http_body::Body for PacedBody {
     }
 }
 
+/// Bytes in both directions.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// One kind of connection for hyper, so that its state machines are compiled once.
+pub(super) type AnyStream = Box<dyn Stream>;
+
 /// A connection's bytes, which tells its pace of them.
 ///
-/// The stream is shared with whoever made it, to say goodbye on when hyper has let go of it.
-pub(super) struct PacedStream<S> {
-    inner: Arc<Mutex<S>>,
+/// When hyper lets go of it, the stream goes back to whoever made it, to answer a request that came too late.
+pub(super) struct PacedStream {
+    inner: AnyStream,
     pace: Arc<Pace>,
+    back: Option<oneshot::Sender<AnyStream>>,
 }
 
-impl<S> PacedStream<S> {
-    pub(super) fn new(inner: Arc<Mutex<S>>, pace: Arc<Pace>) -> Self {
-        Self { inner, pace }
+impl PacedStream {
+    /// A stream of this pace, and where it comes back.
+    pub(super) fn new(inner: AnyStream, pace: Arc<Pace>) -> (Self, oneshot::Receiver<AnyStream>) {
+        let (back, returned) = oneshot::channel();
+        let back = Some(back);
+        (Self { inner, pace, back }, returned)
     }
 
-    fn inner(&self) -> MutexGuard<'_, S> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.pace.did_write(polled.is_pending());
+        polled
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
+impl Drop for PacedStream {
+    fn drop(&mut self) {
+        let stream = std::mem::replace(&mut self.inner, Box::new(tokio::io::empty()));
+        // Where nobody waits for it, this closes it.
+        let _ = self.back.take().map(|back| back.send(stream));
+    }
+}
+
+impl AsyncRead for PacedStream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut *self.inner()).poll_read(context, buffer);
+        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
         if let Some(read @ [_, ..]) = buffer.filled().get(before..) {
             self.pace.did_read(read);
         }
@@ -329,43 +347,36 @@ impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> PacedStream<S> {
-    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.pace.did_write(polled.is_pending());
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
+impl AsyncWrite for PacedStream {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.inner()).poll_write(context, bytes);
+        let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.note(polled)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.inner()).poll_write_vectored(context, slices);
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
         self.note(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner().is_write_vectored()
+        self.inner.is_write_vectored()
     }
 
     // A TLS stream writes its records here too. A flush of nothing is no progress, but then
     // nothing is blocked either, and `last_byte` only ever delays a cut by a moment.
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.inner()).poll_flush(context)
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.inner()).poll_shutdown(context)
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }

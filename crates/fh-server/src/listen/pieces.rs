@@ -22,7 +22,6 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Adds bytes.
     pub(crate) fn push(&mut self, bytes: Bytes) {
         self.length += bytes.len();
         if bytes.len() >= SMALL {

@@ -9,7 +9,6 @@ use std::time::Duration;
 /// The rate of one body.
 #[derive(Debug)]
 pub(super) struct RateWindow {
-    /// Bytes a second.
     least: u64,
     window: Duration,
     waited: Duration,

@@ -9,7 +9,6 @@ use axum::Router;
 use fh_api::Network;
 use fh_settings::{Limits, Timeouts};
 use fh_shares::{Holders, Share, Shares};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::body::Bounds;
 use super::connection::{self, Shared};
+use super::pace::AnyStream;
 use super::socket::{Listener, Socket};
 use super::{Certificates, ListenError, Sockets};
 use crate::peer::{Peer, Proxies};
@@ -80,8 +80,8 @@ impl Serving {
             stall: timeouts.stall,
             rate: limits.body_rate,
         };
-        let share = |router, places: u64| {
-            Arc::new(Shared {
+        let entrance = |router, places: u64, waiting, acceptor| Entrance {
+            shared: Arc::new(Shared {
                 router,
                 http: connection::http_builder(&timeouts),
                 timeouts,
@@ -90,54 +90,35 @@ impl Serving {
                 scarce: Notify::new(),
                 stop: stop.clone(),
                 cut: cut.clone(),
-            })
-        };
-        let acceptor = certificates
-            .as_ref()
-            .map(Certificates::acceptor)
-            .transpose()?;
-        let main = Doors {
-            shared: share(
-                observed(router, metrics.clone(), proxies.clone()),
-                limits.connections as u64,
-            ),
+            }),
             metrics: metrics.clone(),
             acceptor,
-            waiting_room: Shares::of_parts(waiting_room(limits.connections), 0),
+            waiting_room: Shares::of_parts(waiting, 0),
             proxies: Arc::clone(&proxies.trusted),
             tasks: tasks.clone(),
         };
-        let scarcity = stop
-            .clone()
-            .run_until_cancelled_owned(watch(Arc::clone(&main.shared)));
-        tasks.spawn(async move {
-            let _ = scarcity.await;
-        });
+        let acceptor = certificates.as_ref().map(Certificates::acceptor);
+        let main = entrance(
+            observed(router, metrics.clone(), proxies.clone()),
+            limits.connections as u64,
+            waiting_room(limits.connections),
+            acceptor.transpose()?,
+        );
+        let until_stop = || stop.clone();
+        tasks.spawn(until_stop().run_until_cancelled_owned(watch(Arc::clone(&main.shared))));
         for socket in sockets.main {
             tracing::info!(address = %socket.address, tls = main.speaks_tls(&socket), "listening");
             accepting.spawn(accept(main.clone(), socket));
         }
         if let Some(socket) = sockets.metrics {
             tracing::info!(address = %socket.address, "listening for metrics");
-            let doors = Doors {
-                shared: share(metrics_routes(metrics.clone()), METRICS_CONNECTIONS),
-                metrics: metrics.clone(),
-                acceptor: None,
-                waiting_room: Shares::of_parts(METRICS_CONNECTIONS, 0),
-                proxies: proxies.trusted,
-                tasks: tasks.clone(),
-            };
-            accepting.spawn(accept(doors, socket));
+            let routes = metrics_routes(metrics.clone());
+            let entrance = entrance(routes, METRICS_CONNECTIONS, METRICS_CONNECTIONS, None);
+            accepting.spawn(accept(entrance, socket));
         }
-        let upkeep = stop.clone().run_until_cancelled_owned(metrics.upkeep());
-        tasks.spawn(async move {
-            let _ = upkeep.await;
-        });
+        tasks.spawn(until_stop().run_until_cancelled_owned(metrics.clone().upkeep()));
         if let Some(certificates) = certificates.clone() {
-            let stop = stop.clone();
-            tasks.spawn(async move {
-                let _ = stop.run_until_cancelled_owned(certificates.follow()).await;
-            });
+            tasks.spawn(until_stop().run_until_cancelled_owned(certificates.follow()));
         }
         accepting.close();
         Ok(Self {
@@ -202,9 +183,9 @@ impl Drop for Serving {
     }
 }
 
-/// What an accept loop needs.
+/// Where the connections of a socket come in.
 #[derive(Clone)]
-struct Doors {
+struct Entrance {
     shared: Arc<Shared>,
     metrics: Metrics,
     acceptor: Option<TlsAcceptor>,
@@ -229,7 +210,7 @@ async fn watch(shared: Arc<Shared>) {
     }
 }
 
-impl Doors {
+impl Entrance {
     fn speaks_tls(&self, socket: &Socket) -> bool {
         self.acceptor.is_some() && matches!(socket.listener, Listener::Tcp(_))
     }
@@ -245,14 +226,8 @@ impl Doors {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-/// One kind of connection for hyper, so that its state machines are compiled once.
-type AnyStream = Box<dyn Stream>;
-
-async fn accept(doors: Doors, socket: Socket) {
-    let stop = doors.shared.stop.clone();
+async fn accept(entrance: Entrance, socket: Socket) {
+    let stop = entrance.shared.stop.clone();
     loop {
         let accepted = tokio::select! {
             accepted = accept_one(&socket.listener) => accepted,
@@ -260,14 +235,14 @@ async fn accept(doors: Doors, socket: Socket) {
         };
         match accepted {
             Ok((stream, peer)) => {
-                let holders = doors.holders(peer);
-                let Some(seat) = doors.waiting_room.try_take(holders, 1) else {
+                let holders = entrance.holders(peer);
+                let Some(seat) = entrance.waiting_room.try_take(holders, 1) else {
                     tracing::debug!(%peer, "too many connections of this address wait, one is closed");
                     continue;
                 };
-                doors
+                entrance
                     .tasks
-                    .spawn(admit(doors.clone(), stream, peer, holders, seat));
+                    .spawn(admit(entrance.clone(), stream, peer, holders, seat));
             }
             Err(error) if is_of_one_connection(&error) => {
                 tracing::debug!(address = %socket.address, %error, "a connection ended before it was accepted");
@@ -315,8 +290,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Waits until a connection may be served, and serves it.
-async fn admit(doors: Doors, stream: Accepted, peer: Peer, holders: Holders, seat: Share) {
-    let shared = Arc::clone(&doors.shared);
+async fn admit(entrance: Entrance, stream: Accepted, peer: Peer, holders: Holders, seat: Share) {
+    let shared = Arc::clone(&entrance.shared);
     let place = tokio::select! {
         place = shared.places.take(holders, 1) => place,
         () = shared.stop.cancelled() => return,
@@ -325,21 +300,21 @@ async fn admit(doors: Doors, stream: Accepted, peer: Peer, holders: Holders, sea
     };
     drop(seat);
     if let Ok(place) = place {
-        serve(doors, stream, peer, holders, place).await;
+        serve(entrance, stream, peer, holders, place).await;
     }
 }
 
-async fn serve(doors: Doors, stream: Accepted, peer: Peer, holders: Holders, place: Share) {
-    let _open = doors.metrics.connection_opened();
-    let stream: AnyStream = match (stream, &doors.acceptor) {
+async fn serve(entrance: Entrance, stream: Accepted, peer: Peer, holders: Holders, place: Share) {
+    let _open = entrance.metrics.connection_opened();
+    let stream: AnyStream = match (stream, &entrance.acceptor) {
         (Accepted::Unix(stream), _) => Box::new(stream),
         (Accepted::Tcp(stream), None) => Box::new(stream),
         (Accepted::Tcp(stream), Some(acceptor)) => {
             let handshake =
-                tokio::time::timeout(doors.shared.timeouts.header, acceptor.accept(stream));
+                tokio::time::timeout(entrance.shared.timeouts.header, acceptor.accept(stream));
             let handshake = tokio::select! {
                 handshake = handshake => handshake,
-                () = doors.shared.stop.cancelled() => return,
+                () = entrance.shared.stop.cancelled() => return,
             };
             match handshake {
                 Ok(Ok(stream)) => Box::new(stream),
@@ -354,6 +329,6 @@ async fn serve(doors: Doors, stream: Accepted, peer: Peer, holders: Holders, pla
             }
         }
     };
-    connection::serve(doors.shared, stream, peer, holders).await;
+    connection::serve(entrance.shared, stream, peer, holders).await;
     drop(place);
 }

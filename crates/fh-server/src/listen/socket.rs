@@ -21,7 +21,7 @@ const BACKLOG: u32 = 1024;
 /// A listening socket that the service manager opened (systemd's socket activation).
 #[derive(Debug)]
 pub enum InheritedSocket {
-    /// TCP.
+    /// A TCP socket that listens already.
     Tcp(std::net::TcpListener),
     /// A Unix stream socket; its file belongs to the service manager.
     Unix(std::os::unix::net::UnixListener),
@@ -144,19 +144,14 @@ impl Sockets {
 
 impl Socket {
     fn bind(address: &ListenAddress) -> Result<Self, ListenError> {
-        match address {
-            ListenAddress::Tcp(ip) => bind_tcp(*ip).map_err(|source| ListenError::Bind {
-                address: address.clone(),
-                source,
-            }),
+        let bound = match address {
+            ListenAddress::Tcp(ip) => bind_tcp(*ip),
             ListenAddress::Unix { path, mode } => {
                 make_room(path)?;
-                bind_unix(path, *mode).map_err(|source| ListenError::Bind {
-                    address: address.clone(),
-                    source,
-                })
+                bind_unix(path, *mode)
             }
-        }
+        };
+        bound.map_err(cannot_bind(address))
     }
 
     fn take_over(socket: InheritedSocket) -> io::Result<Self> {
@@ -189,6 +184,11 @@ impl Socket {
     }
 }
 
+fn cannot_bind(address: &ListenAddress) -> impl FnOnce(io::Error) -> ListenError {
+    let address = address.clone();
+    |source| ListenError::Bind { address, source }
+}
+
 fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -208,31 +208,23 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
 
 /// Leaves a path free, or taken by a socket on which nobody answers.
 fn make_room(path: &Path) -> Result<(), ListenError> {
-    let in_the_way = |source| ListenError::Bind {
-        address: ListenAddress::Unix {
-            path: path.to_owned(),
-            mode: 0o660,
-        },
-        source,
-    };
-    let metadata = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
+    let path = path.to_owned();
+    let metadata = match std::fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(in_the_way(error)),
+        result => result.map_err(cannot_bind(&ListenAddress::Unix {
+            path: path.clone(),
+            mode: 0o660,
+        }))?,
     };
     if !metadata.file_type().is_socket() {
-        return Err(ListenError::NotASocket {
-            path: path.to_owned(),
-        });
+        return Err(ListenError::NotASocket { path });
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        // Gone in the meantime.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    use io::ErrorKind::{ConnectionRefused, NotFound};
+    match UnixStream::connect(&path) {
+        // Nobody answers, or it is gone in the meantime.
+        Err(error) if matches!(error.kind(), ConnectionRefused | NotFound) => Ok(()),
         // Somebody answers, or would if their queue were not full, or we may not ask.
-        Ok(_) | Err(_) => Err(ListenError::InUse {
-            path: path.to_owned(),
-        }),
+        Ok(_) | Err(_) => Err(ListenError::InUse { path }),
     }
 }
 
@@ -262,28 +254,16 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Socket> {
 
 /// Tries whether an address could be listened on, and leaves nothing behind.
 pub(crate) fn probe(address: &ListenAddress) -> Result<(), ListenError> {
-    match address {
+    let probed = match address {
         // The standard library sets the same options.
-        ListenAddress::Tcp(ip) => {
-            std::net::TcpListener::bind(ip)
-                .map(drop)
-                .map_err(|source| ListenError::Bind {
-                    address: address.clone(),
-                    source,
-                })
-        }
+        ListenAddress::Tcp(ip) => std::net::TcpListener::bind(ip).map(drop),
         ListenAddress::Unix { path, .. } => {
             make_room(path)?;
             // Not the path itself: a stale socket may stay until the server really starts.
             let directory = path.parent().unwrap_or(Path::new("/"));
-            tempfile::Builder::new()
-                .prefix(".fh")
-                .tempdir_in(directory)
-                .map(drop)
-                .map_err(|source| ListenError::Bind {
-                    address: address.clone(),
-                    source,
-                })
+            let mut scratch = tempfile::Builder::new();
+            scratch.prefix(".fh").tempdir_in(directory).map(drop)
         }
-    }
+    };
+    probed.map_err(cannot_bind(address))
 }

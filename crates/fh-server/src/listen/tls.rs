@@ -6,11 +6,12 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fh_file as files;
 use fh_settings::TlsFiles;
+use parking_lot::{Mutex, RwLock};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -75,6 +76,10 @@ fn stamp(path: &Path) -> Stamp {
     ))
 }
 
+fn stamps(files: &TlsFiles) -> (Stamp, Stamp) {
+    (stamp(&files.certificate), stamp(&files.key))
+}
+
 /// The certificate that is served now, and the files it comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct Certificates {
@@ -94,7 +99,7 @@ impl Certificates {
     /// Reads the files for the first time.
     pub(crate) fn load(files: TlsFiles) -> Result<Self, ListenError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let seen = (stamp(&files.certificate), stamp(&files.key));
+        let seen = stamps(&files);
         let pair = load_pair_for(&files, &provider)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -120,20 +125,10 @@ impl Certificates {
     /// Reads the files again, whether they changed or not; logs what came of it.
     pub(crate) fn reload(&self) {
         let files = &self.inner.files;
-        let now = (stamp(&files.certificate), stamp(&files.key));
-        *self
-            .inner
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = now;
+        *self.inner.seen.lock() = stamps(files);
         match load_pair_for(files, &self.inner.provider) {
             Ok(pair) => {
-                let mut current = self
-                    .inner
-                    .current
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *current = Arc::new(pair);
+                *self.inner.current.write() = Arc::new(pair);
                 tracing::info!(certificate = %files.certificate.display(), "TLS certificate read again");
             }
             Err(error) => tracing::error!(
@@ -144,14 +139,7 @@ impl Certificates {
     }
 
     fn changed(&self) -> bool {
-        let files = &self.inner.files;
-        let now = (stamp(&files.certificate), stamp(&files.key));
-        *self
-            .inner
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            != now
+        *self.inner.seen.lock() != stamps(&self.inner.files)
     }
 
     /// Reads the files again whenever they change; never returns.
@@ -180,11 +168,6 @@ struct Resolver(Arc<Inner>);
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self
-            .0
-            .current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        Some(current.clone())
+        Some(self.0.current.read().clone())
     }
 }

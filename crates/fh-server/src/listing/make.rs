@@ -87,16 +87,11 @@ pub(super) fn open(
 
 /// The size of a listing's content, if all of it is what its checksum says.
 fn size_if_good(file: &File) -> Option<u64> {
-    let mut header = [0; FRAME_HEADER];
-    let mut filled = 0;
+    let mut header = Vec::with_capacity(FRAME_HEADER);
     let mut reader = file;
-    while filled < header.len() {
-        match reader.read(&mut header[filled..]).ok()? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    let size = get_frame_content_size(&header[..filled]).ok()??;
+    let mut start = reader.by_ref().take(FRAME_HEADER as u64);
+    start.read_to_end(&mut header).ok()?;
+    let size = get_frame_content_size(&header).ok()??;
     reader.rewind().ok()?;
     let mut decoder = FrameDecoder::new()?;
     let mut frames = decoder.frames(BufReader::with_capacity(PIECE, reader));

@@ -24,7 +24,7 @@ mod stored;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use fh_access::ApiError;
 use fh_api::with_causes;
@@ -32,6 +32,7 @@ use fh_nix::NarHash;
 use fh_persistence::database::nars::Nar;
 use fh_persistence::storage::FileStorage;
 use fh_shares::{self as shares, Shares, counted_for};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::make::Fault;
@@ -123,7 +124,7 @@ impl Listings {
     /// Waits until the listing was made, by whoever asked first.
     async fn made(&self, nar: Nar) -> Result<Outcome, ApiError> {
         let mut outcome = {
-            let mut making = self.shared.making();
+            let mut making = self.shared.making.lock();
             match making.get(&nar.nar_hash) {
                 Some(outcome) => outcome.clone(),
                 None => {
@@ -143,17 +144,11 @@ impl Listings {
     }
 }
 
-impl Shared {
-    fn making(&self) -> MutexGuard<'_, HashMap<NarHash, watch::Receiver<Option<Outcome>>>> {
-        self.making.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outcome>>) {
     let outcome = {
         let _place = shared.places.take(shares::current(), 1).await;
         {
-            let mut making = shared.making();
+            let mut making = shared.making.lock();
             // The map has one receiver itself, and gives it to others under this lock alone.
             if done.receiver_count() <= 1 {
                 making.remove(&nar.nar_hash);
@@ -194,6 +189,6 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
         }
     };
     // First forgotten, so that whoever comes now finds it kept, or tries again.
-    shared.making().remove(&nar.nar_hash);
+    shared.making.lock().remove(&nar.nar_hash);
     let _ = done.send(Some(outcome));
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 /// A listing that is kept: one zstd frame of JSON.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    /// At its start.
+    /// Open for reading, at its start.
     pub(crate) file: File,
     /// Bytes of the file.
     pub(crate) file_size: u64,

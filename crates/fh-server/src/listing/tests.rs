@@ -377,7 +377,7 @@ async fn without_room_it_is_said_so() {
         (Outcome::NoNar, 404, ""),
     ] {
         let (_done, made) = tokio::sync::watch::channel(Some(outcome));
-        listings.making().insert(item.nar_hash(), made);
+        listings.making.lock().insert(item.nar_hash(), made);
         let answer = ask(&scene, "GET", &address(&item), &scene.ann, &[]).await;
         let retried = answer.headers.contains_key("retry-after");
         assert_eq!(retried, outcome == Outcome::NoRoom);
@@ -399,7 +399,7 @@ async fn none_is_begun_for_who_went_away() {
     }
     let waits = |item: &Item| {
         let nar_hash = item.nar_hash();
-        until(move || listings.making().contains_key(&nar_hash))
+        until(move || listings.making.lock().contains_key(&nar_hash))
     };
     let [left @ .., awaited] = &items;
     for item in left {
@@ -418,7 +418,7 @@ async fn none_is_begun_for_who_went_away() {
         async { ask(&scene, "GET", &address(awaited), &scene.ann, &[]).await },
     );
     answer.expect(200);
-    until(|| listings.making().is_empty()).await;
+    until(|| listings.making.lock().is_empty()).await;
     assert_eq!(made(&scene), 1);
     // They may come again.
     for item in left {

@@ -115,7 +115,7 @@ struct Best {
 }
 
 impl Best {
-    /// The better one.
+    /// The one with the lower place of the two.
     fn or(self, other: Self) -> Self {
         let (mut better, worse) = if other.place < self.place {
             (other, self)

@@ -18,7 +18,7 @@ use fh_persistence::database::{DatabaseError, slices};
 use fh_sql::Read;
 
 use super::judged::{Judged, TrustedKeys};
-use super::winner::Winner;
+use super::settled::SettledRow;
 use crate::signatures::Signatures;
 
 /// What the slices of a view say of a path about which they disagree.
@@ -133,10 +133,10 @@ impl Examined {
     }
 
     /// The row that is served.
-    pub(super) fn winner(&self) -> Option<Winner> {
+    pub(super) fn winner(&self) -> Option<SettledRow> {
         let (_, word) = self.0.winner()?;
         let (row_id, nar_id) = (word.row_id?, word.nar_id?);
-        Some(Winner { row_id, nar_id })
+        Some(SettledRow { row_id, nar_id })
     }
 
     /// The row with the lowest place, whichever content it has.

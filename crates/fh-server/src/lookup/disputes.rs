@@ -7,7 +7,7 @@ use fh_persistence::database::{DatabaseError, slices};
 
 use super::Lookup;
 use super::contested::{Dispute, Examined};
-use super::winner::Winner;
+use super::settled::SettledRow;
 
 impl Lookup {
     /// The row of a contested path, of which the holders have this serial number.
@@ -16,7 +16,7 @@ impl Lookup {
         view: &View,
         hash: StorePathHash,
         serial: u64,
-    ) -> Result<Option<Winner>, DatabaseError> {
+    ) -> Result<Option<SettledRow>, DatabaseError> {
         let shared = &self.shared;
         let access = shared.access();
         let key = (view.identity(), serial, access);

@@ -6,9 +6,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
-use fh_access::{FlakeEntry, View};
-use fh_auth::Holdings;
-use fh_auth::contest::{Claim, Settled, settle_and_silence};
+use fh_access::View;
+use fh_auth::contest::{Claim, Settled, disagreeing_persons, settle_and_silence};
 use fh_nix::PublicKey;
 use fh_persistence::database::{DatabaseError, contests};
 use fh_sql::Read;
@@ -29,10 +28,15 @@ impl<W> Judged<W> {
         words: Vec<(Claim, W)>,
     ) -> Result<Self, DatabaseError> {
         let claims: Vec<Claim> = words.iter().map(|(claim, _)| *claim).collect();
-        let mut rights = Rights::new(read, view);
-        let (settled, silent) =
-            settle_and_silence(&claims, |pusher, flake| rights.may_write(pusher, flake));
-        rights.failure.map_or(Ok(()), Err)?;
+        let mut rights = HashMap::new();
+        for person in disagreeing_persons(&claims) {
+            rights.insert(person, contests::rights(read, person)?);
+        }
+        let (settled, silent) = settle_and_silence(&claims, |person, flake| {
+            let rights = rights.get(&person).and_then(Option::as_ref);
+            let known = rights.zip(view.flake(flake));
+            known.is_some_and(|(rights, flake)| contests::may_write(rights, flake.facts()))
+        });
         Ok(Self {
             words,
             settled,
@@ -96,44 +100,5 @@ impl<'a> TrustedKeys<'a> {
                 unknown.insert(contests::trusted_keys(self.read, organization)?)
             }
         })
-    }
-}
-
-/// What pushers may write, each asked about once.
-struct Rights<'a> {
-    read: &'a Read,
-    view: &'a View,
-    known: HashMap<i64, Option<Holdings>>,
-    failure: Option<DatabaseError>,
-}
-
-impl<'a> Rights<'a> {
-    fn new(read: &'a Read, view: &'a View) -> Self {
-        Self {
-            read,
-            view,
-            known: HashMap::new(),
-            failure: None,
-        }
-    }
-
-    /// False where the database fails, which is kept.
-    fn may_write(&mut self, pusher: i64, flake: i64) -> bool {
-        let Some(facts) = self.view.flake(flake).map(FlakeEntry::facts) else {
-            return false;
-        };
-        if let Entry::Vacant(entry) = self.known.entry(pusher) {
-            match contests::rights(self.read, pusher) {
-                Ok(rights) => {
-                    entry.insert(rights);
-                }
-                Err(error) => {
-                    self.failure = Some(error);
-                    return false;
-                }
-            }
-        }
-        let rights = self.known.get(&pusher).and_then(Option::as_ref);
-        rights.is_some_and(|rights| contests::may_write(rights, facts))
     }
 }

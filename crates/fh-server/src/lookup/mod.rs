@@ -22,7 +22,6 @@ pub(crate) mod closures;
 mod contested;
 mod disputes;
 mod explained;
-mod fresh;
 mod holders;
 mod indexed;
 mod judged;
@@ -32,9 +31,10 @@ mod realisations;
 mod rows;
 mod search;
 mod sets;
+mod settled;
 #[cfg(test)]
 mod tests;
-mod winner;
+mod versioned;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,10 +50,10 @@ use fh_sql::Read;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};
 use self::sets::Closures;
-use self::winner::{DecisionKey, Winner};
+use self::settled::{DecisionKey, SettledRow};
+use self::versioned::VersionedCache;
 use crate::signatures::Signatures;
 
 /// Memory for lists of holders, in bytes, of paths and of NARs each.
@@ -78,14 +78,14 @@ struct Shared {
     database: Database,
     keys: Arc<Keys>,
     store_dir: StoreDir,
-    paths: FreshCache<StorePathHash, PathHolders>,
-    nars: FreshCache<NarHash, Option<NarHolders>>,
-    texts: FreshCache<i64, Option<Text>>,
+    paths: VersionedCache<StorePathHash, PathHolders>,
+    nars: VersionedCache<NarHash, Option<NarHolders>>,
+    texts: VersionedCache<i64, Option<Text>>,
     /// What views have of what very many slices hold, by the serial number of the holders.
     rows: Cache<(ViewIdentity, u64), Option<i64>>,
     readable: Cache<(ViewIdentity, u64), bool>,
     /// What views have of paths about which slices disagree.
-    settled: Cache<DecisionKey, Option<Winner>>,
+    settled: Cache<DecisionKey, Option<SettledRow>>,
     /// What views do not have, whether it is nowhere or elsewhere.
     absences: Cache<AbsenceKey, ()>,
     /// The last generation of access that something was decided for.
@@ -134,7 +134,7 @@ impl Text {
 }
 
 impl Lookup {
-    /// Remembers nothing yet.
+    /// A lookup that remembers nothing yet.
     pub(crate) fn new(database: Database, keys: Arc<Keys>, store_dir: StoreDir) -> Self {
         let paths = |_: &_, entry: &PathHolders| ENTRY + entry.size();
         let nars =
@@ -148,9 +148,9 @@ impl Lookup {
                 database,
                 keys,
                 store_dir,
-                paths: FreshCache::new(HOLDERS_MEMORY, paths),
-                nars: FreshCache::new(HOLDERS_MEMORY, nars),
-                texts: FreshCache::new(TEXTS_MEMORY, texts),
+                paths: VersionedCache::new(HOLDERS_MEMORY, paths),
+                nars: VersionedCache::new(HOLDERS_MEMORY, nars),
+                texts: VersionedCache::new(TEXTS_MEMORY, texts),
                 rows: Cache::new(DECISIONS),
                 readable: Cache::new(DECISIONS),
                 settled: Cache::new(DECISIONS),

@@ -52,7 +52,7 @@ pub(super) trait Class {
     /// How many they are at most; cheaper than to list them.
     fn len(&self) -> usize;
 
-    /// Exactly these.
+    /// The flakes that are asked one by one.
     fn flake_ids(&self) -> Vec<i64>;
 
     /// At least these, as many as [`Self::len`] says; cheaper.

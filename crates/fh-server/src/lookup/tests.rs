@@ -7,7 +7,7 @@ use fh_persistence::database::Decided;
 use fh_persistence::database::{DatabaseError, slices};
 
 use super::Lookup;
-use super::fresh::FreshCache;
+use super::versioned::VersionedCache;
 use crate::push::tests::{Item, Scene};
 use crate::testing::TestServer;
 
@@ -15,7 +15,7 @@ use crate::testing::TestServer;
 async fn an_answer_that_was_read_before_a_change_is_not_remembered_after_it() {
     let server = TestServer::start().await;
     let database = server.state.database();
-    let cache = Arc::new(FreshCache::new(1000, |_: &u64, _: &u64| 1));
+    let cache = Arc::new(VersionedCache::new(1000, |_: &u64, _: &u64| 1));
     assert_eq!(cache.load(database, 1, |_| Ok(10)).await.unwrap(), 10);
     assert_eq!(cache.get(database, &1), Some(10));
     // Forgotten while it is read: answered, not remembered.
@@ -288,7 +288,7 @@ async fn a_path_in_very_many_slices_is_served_from_the_right_one() {
 async fn many_readers_and_a_writer() {
     let server = TestServer::start().await;
     let database = server.state.database().clone();
-    let cache = Arc::new(FreshCache::new(1000, |_: &u64, _: &usize| 1));
+    let cache = Arc::new(VersionedCache::new(1000, |_: &u64, _: &usize| 1));
     let truth = Arc::new(AtomicUsize::new(0));
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let readers: Vec<_> = (0..4)

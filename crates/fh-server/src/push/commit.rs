@@ -4,23 +4,20 @@ use std::sync::Arc;
 
 use fh_access::ApiError;
 use fh_api::CommitSummary;
-use fh_nix::{NarHash, PathInfo, Signature, StorePathHash};
+use fh_nix::{NarHash, StorePathHash};
 use fh_persistence::database::audit::{self, Actor, Event};
 use fh_persistence::database::contests::{self, NewlyContested};
-use fh_persistence::database::slices::{Origin, Present};
-use fh_persistence::database::{logs, nars, pushes, slices, upstream};
-use fh_sql::{Read, Tx};
+use fh_persistence::database::{logs, pushes, slices, upstream};
+use fh_sql::Tx;
 use serde_json::json;
 
-use super::examine::Available;
+use super::clash::{Clash, detail};
+use super::decision::{Facts, How, RowChange, decide};
 use super::parts::Parts;
 use super::realisations;
+use super::request::Content;
 use super::signed::Signed;
 use super::target::Target;
-use super::wanted::Content;
-
-/// How many of something a message or an event lists.
-const LISTED: usize = 100;
 
 /// Adds these paths to the slice, whose signatures were [verified](super::signed::verify), and marks the stored push `row_id`, if there is one, as done.
 ///
@@ -34,32 +31,29 @@ pub(super) async fn commit(
     signed: Arc<Signed>,
     row_id: Option<i64>,
 ) -> Result<CommitSummary, ApiError> {
-    let committed = {
-        parts
-            .database
-            .write(target.decided, move |tx| {
-                if let Some(row_id) = row_id {
-                    // It may have expired, or been given up, since it was looked for.
-                    let there = pushes::summary(tx, row_id)?;
-                    if let Some(summary) = there.ok_or(ApiError::NotFound)? {
-                        // Another request was faster.
-                        let summary = serde_json::from_str(&summary);
-                        return Ok(Committed::nothing(summary.map_err(ApiError::internal)?));
-                    }
-                }
-                let mut committed = add(tx, &target, &content, &signed)?;
-                if let Some(row_id) = row_id {
-                    committed.summary.logs =
-                        logs::commit(tx, row_id, target.flake_id, target.builder)?;
-                    let summary =
-                        serde_json::to_string(&committed.summary).map_err(ApiError::internal)?;
-                    pushes::set_committed(tx, row_id, &summary)?;
-                }
-                record(tx, &target, &actor, &committed)?;
-                Ok::<_, ApiError>(committed)
-            })
-            .await?
-    };
+    let committing = parts.database.write(target.decided, move |tx| {
+        if let Some(row_id) = row_id {
+            // It may have expired, or been given up, since it was looked for.
+            let there = pushes::summary(tx, row_id)?;
+            if let Some(summary) = there.ok_or(ApiError::NotFound)? {
+                // Another request was faster.
+                let summary = serde_json::from_str(&summary).map_err(ApiError::internal)?;
+                return Ok(Committed {
+                    summary,
+                    ..Committed::default()
+                });
+            }
+        }
+        let mut committed = add(tx, &target, &content, &signed)?;
+        if let Some(row_id) = row_id {
+            committed.summary.logs = logs::commit(tx, row_id, target.flake_id, target.builder)?;
+            let summary = serde_json::to_string(&committed.summary).map_err(ApiError::internal)?;
+            pushes::set_committed(tx, row_id, &summary)?;
+        }
+        record(tx, &target, &actor, &committed)?;
+        Ok::<_, ApiError>(committed)
+    });
+    let committed = committing.await?;
     let contested = &committed.contested;
     parts.lookup.forget(
         committed
@@ -69,7 +63,7 @@ pub(super) async fn commit(
             .chain(&contested.paths),
         committed.nars.iter().chain(&contested.nars),
     );
-    if committed.replaced > 0 {
+    if committed.changed_rows {
         parts.lookup.forget_all();
     }
     parts.metrics.paths_contested(contested.paths.len() as u64);
@@ -78,19 +72,17 @@ pub(super) async fn commit(
 }
 
 /// What a commit did.
+#[derive(Default)]
 struct Committed {
     summary: CommitSummary,
-    /// The paths that are new to the slice, and their NARs.
+    /// The paths that are new to the slice or of which it says something else since.
     paths: Vec<StorePathHash>,
+    /// The NARs that are new to it.
     nars: Vec<NarHash>,
     /// Of which the slice has got a fingerprint.
     left_out: Vec<StorePathHash>,
-    /// How many of the paths the slice had already, with a content that was lost or that counts for less, and of
-    /// how many bytes.
-    replaced: u64,
-    lost_size: u64,
-    /// How many of these with the same content.
-    raised: u64,
+    /// Whether rows that the slice had have changed or gone.
+    changed_rows: bool,
     /// Paths that the slice, or another one of the same organisation, has with another content.
     clashes: Vec<Clash>,
     realisations: realisations::Added,
@@ -98,198 +90,70 @@ struct Committed {
     contested: NewlyContested,
 }
 
-impl Committed {
-    fn nothing(summary: CommitSummary) -> Self {
-        Self {
-            summary,
-            paths: Vec::new(),
-            nars: Vec::new(),
-            left_out: Vec::new(),
-            replaced: 0,
-            lost_size: 0,
-            raised: 0,
-            clashes: Vec::new(),
-            realisations: realisations::Added::default(),
-            contested: NewlyContested::default(),
-        }
-    }
-}
-
-/// Two contents of one path in slices of one organisation.
-struct Clash {
-    path: String,
-    /// The slice that has the other content.
-    flake: String,
-    there: NarHash,
-    pushed: NarHash,
-    /// Whether the slice itself has the other content, and keeps it.
-    kept: bool,
-}
-
+/// Adds what a push brings to its slice.
 fn add(
     tx: &Tx<'_>,
     target: &Target,
     content: &Content,
     signed: &Signed,
 ) -> Result<Committed, ApiError> {
-    let paths = &content.paths;
-    let hashes: Vec<StorePathHash> = paths.iter().map(|info| info.path.hash()).collect();
-    let present = slices::present(tx, target.flake_id, &hashes)?;
-    // A path whose content was lost takes what is pushed now, be it another content; and so does one whose row
-    // counts for less.
-    let (there, missing): (Vec<_>, Vec<_>) = paths.iter().partition(|info| {
-        present
-            .get(&info.path.hash())
-            .is_some_and(|present| !present.damaged && !signed.outdoes(target, present, info))
-    });
-    let same = |info: &PathInfo| {
-        let present = present.get(&info.path.hash());
-        present.filter(|present| !present.damaged && !present.disagrees(info))
-    };
-    let available = Available::of(
-        tx,
-        target,
-        missing
-            .iter()
-            .filter(|info| same(info).is_none())
-            .map(|info| &info.nar_hash),
-    )?;
-    let mut committed = Committed::nothing(CommitSummary {
-        paths: paths.len() as u64,
-        ..CommitSummary::default()
-    });
-    committed.clashes = there
-        .into_iter()
-        .filter_map(|info| clash(info, &present[&info.path.hash()], target))
-        .collect();
-    let mut lacking = Vec::new();
-    for info in missing {
-        let origin = Origin {
-            pusher_id: Some(target.account_id),
-            builder: target.builder,
-            proven: target.proves(info),
-        };
-        let hash = info.path.hash();
-        if let Some(present) = same(info) {
-            let signatures = signed.joined_signatures(target, present, info);
-            let (info, proven) = joined(tx, target, info, present, signatures)?;
-            if target.builder && !present.builder {
-                // The same content counts for more from now on, and its age with it: else an early row of
-                // somebody who counts for less would make this one the older.
-                let origin = Origin { proven, ..origin };
-                slices::remove(tx, target.flake_id, &hash)?;
-                slices::insert(tx, target.flake_id, &info, present.nar_id, origin)?;
-            } else {
-                slices::add_to(tx, target.flake_id, &info, proven)?;
-            }
-            committed.replaced += 1;
-            committed.raised += 1;
-            committed.paths.push(hash);
-            continue;
-        }
-        let Some(usable) = available.nar_of(info)? else {
-            lacking.push(info.path.to_string());
-            continue;
-        };
-        if let Some(lost) = present.get(&hash) {
-            slices::remove(tx, target.flake_id, &hash)?;
-            committed.replaced += 1;
-            committed.lost_size += lost.nar_size;
-        }
-        slices::insert(tx, target.flake_id, info, usable.nar.id, origin)?;
-        let summary = &mut committed.summary;
-        summary.added += 1;
-        if usable.received {
-            summary.uploaded += 1;
-        } else {
-            summary.linked += 1;
-        }
-        summary.nar_size += usable.nar.nar_size;
-        summary.file_size += usable.nar.file_size;
-        committed.paths.push(hash);
-        committed.nars.push(info.nar_hash);
+    let flake_id = target.flake_id;
+    let hashes: Vec<StorePathHash> = content.paths.iter().map(|info| info.path.hash()).collect();
+    let present = slices::present(tx, flake_id, &hashes)?;
+    let facts = Facts::load(tx, target, signed, &content.paths, &present)?;
+    let decision = decide(target, signed, facts)?;
+    for change in &decision.changes {
+        write(tx, flake_id, change)?;
     }
-    if !lacking.is_empty() {
-        return Err(ApiError::Conflict(format!(
-            "{} of the push's paths have no content yet; upload it or plan the push again: {}",
-            lacking.len(),
-            shortened(&lacking)
-        )));
-    }
-    let pusher = upstream::Pusher {
-        account_id: target.account_id,
-        builder: target.builder,
-    };
+    let changes = decision.changes.iter();
+    let paths: Vec<StorePathHash> = changes.map(|change| change.info.path.hash()).collect();
     // Mostly none, and then this is all that it costs that others may have something to say.
-    let known = contests::known_elsewhere(tx, target.flake_id, &committed.paths)?;
-    upstream::end(tx, target.flake_id, &known, target.builder)?;
-    committed.left_out = upstream::note(tx, target.flake_id, &content.left_out, pusher)?;
-    committed.contested = contests::note(tx, target.flake_id, &known, &committed.left_out)?;
-    for found in contests::clashes(tx, target.flake_id, &known)? {
-        committed.clashes.push(Clash {
-            path: found.path.to_string(),
-            flake: found.flake.to_string(),
-            there: found.there,
-            pushed: found.pushed,
-            kept: false,
-        });
+    let known = contests::known_elsewhere(tx, flake_id, &paths)?;
+    upstream::end(tx, flake_id, &known, target.builder)?;
+    let left_out = upstream::note(tx, flake_id, &content.left_out, target.pusher())?;
+    let contested = contests::note(tx, flake_id, &known, &left_out)?;
+    let elsewhere = contests::clashes(tx, flake_id, &known)?;
+    let realisations = realisations::add(tx, target, &content.realisations, signed)?;
+    if decision.summary.added > 0 {
+        slices::count_added(tx, flake_id, decision.new_paths, decision.growth)?;
     }
-    committed.realisations = realisations::add(tx, target, &content.realisations, signed)?;
-    committed.summary.realisations = committed.realisations.count;
-    if committed.summary.added > 0 {
-        let summary = &committed.summary;
-        slices::count_added(
-            tx,
-            target.flake_id,
-            summary.added - (committed.replaced - committed.raised),
-            nars::signed(summary.nar_size) - nars::signed(committed.lost_size),
-        )?;
-    }
-    Ok(committed)
-}
-
-/// What a slice's row says to which this push adds, and whether its content address is proven; with these signatures, if
-/// they change. A builder who raises a person's row gives it their deriver; else nothing that is there is taken away.
-fn joined(
-    read: &Read,
-    target: &Target,
-    info: &PathInfo,
-    present: &Present,
-    signatures: Option<Vec<Signature>>,
-) -> Result<(PathInfo, bool), ApiError> {
-    let held = Some(present.nar_id);
-    let there = slices::info_of(read, &info.path.hash(), target.flake_id, held)?;
-    let proves = target.proves(info);
-    let Some(there) = there else {
-        return Ok((info.clone(), proves));
-    };
-    let (first, second) = if target.builder && !present.builder {
-        (info, &there)
-    } else {
-        (&there, info)
-    };
-    let ca = match (present.proven, proves) {
-        (true, _) => there.ca.clone(),
-        (false, true) => info.ca.clone(),
-        (false, false) => first.ca.clone().or_else(|| second.ca.clone()),
-    };
-    let joined = PathInfo {
-        ca,
-        signatures: signatures.unwrap_or_else(|| there.signatures.clone()),
-        deriver: first.deriver.clone().or_else(|| second.deriver.clone()),
-        ..there.clone()
-    };
-    Ok((joined, present.proven || proves))
-}
-
-fn clash(info: &PathInfo, present: &Present, target: &Target) -> Option<Clash> {
-    present.disagrees(info).then(|| Clash {
-        path: info.path.to_string(),
-        flake: target.flake.clone(),
-        there: present.nar_hash,
-        pushed: info.nar_hash,
-        kept: true,
+    let mut clashes = decision.clashes;
+    clashes.extend(elsewhere.into_iter().map(|found| Clash {
+        subject: found.path.to_string(),
+        flake: found.flake.to_string(),
+        there: found.there.to_string(),
+        pushed: found.pushed.to_string(),
+        kept: false,
+    }));
+    Ok(Committed {
+        summary: CommitSummary {
+            realisations: realisations.count,
+            ..decision.summary
+        },
+        paths,
+        nars: decision.nars,
+        left_out,
+        changed_rows: decision.changes.iter().any(|change| change.how != How::Add),
+        clashes,
+        realisations,
+        contested,
     })
+}
+
+fn write(tx: &Tx<'_>, flake_id: i64, change: &RowChange<'_>) -> Result<(), ApiError> {
+    let RowChange {
+        info,
+        nar_id,
+        origin,
+        how,
+    } = change;
+    match how {
+        How::Update => return Ok(slices::add_to(tx, flake_id, info, origin.proven)?),
+        How::Replace => slices::remove(tx, flake_id, &info.path.hash())?,
+        How::Add => {}
+    }
+    slices::insert(tx, flake_id, info, *nar_id, *origin)?;
+    Ok(())
 }
 
 /// Writes to the audit log what a commit did, if it did anything.
@@ -311,40 +175,18 @@ fn record(
     if summary.added > 0 || summary.logs > 0 || summary.realisations > 0 {
         audit::record(tx, &event("push.commit", json!(summary)))?;
     }
-    if !committed.clashes.is_empty() {
-        let listed: Vec<_> = committed
-            .clashes
-            .iter()
-            .take(LISTED)
-            .map(|clash| {
-                json!({
-                    "path": clash.path,
-                    "flake": clash.flake,
-                    "there": clash.there.to_string(),
-                    "pushed": clash.pushed.to_string(),
-                    "kept": clash.kept,
-                })
-            })
-            .collect();
-        let detail = json!({ "count": committed.clashes.len(), "paths": listed });
-        audit::record(tx, &event("push.clash", detail))?;
-    }
-    let listed = committed.realisations.listed_clashes(&target.flake);
-    if !listed.is_empty() {
-        let count = listed.len();
-        let listed: Vec<_> = listed.into_iter().take(LISTED).collect();
-        let detail = json!({ "count": count, "realisations": listed });
-        audit::record(tx, &event("push.clash", detail))?;
+    for (clashes, subjects, subject) in [
+        (&committed.clashes, "paths", "path"),
+        (
+            &committed.realisations.clashes,
+            "realisations",
+            "realisation",
+        ),
+    ] {
+        if !clashes.is_empty() {
+            let detail = detail(clashes, subjects, subject);
+            audit::record(tx, &event("push.clash", detail))?;
+        }
     }
     Ok(())
-}
-
-/// The first ones of a list, for a message.
-fn shortened(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }

@@ -8,16 +8,16 @@ use std::collections::{HashMap, HashSet};
 
 use fh_access::ApiError;
 use fh_api::PathStatus;
-use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
-use fh_persistence::database::holders;
-use fh_persistence::database::nars::{self, Nar};
+use fh_nix::{PathInfo, StorePath, StorePathHash};
 use fh_persistence::database::slices::{self, Present};
 use fh_persistence::database::upstream as fingerprints;
 use fh_sql::Read;
 
+use super::available::Available;
+use super::decision::Fate;
+use super::request::ParsedRequest;
 use super::signed::Signed;
 use super::target::Target;
-use super::wanted::Wanted;
 use super::{logs, realisations};
 
 /// What is known of the push.
@@ -45,68 +45,53 @@ pub(super) struct Examined {
 pub(super) fn examine(
     read: &Read,
     target: &Target,
-    wanted: &Wanted,
+    request: &ParsedRequest,
     signed: &Signed,
 ) -> Result<Examined, ApiError> {
-    let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
+    let hashes: Vec<StorePathHash> = request.paths.iter().map(|info| info.path.hash()).collect();
     let present = slices::present(read, target.flake_id, &hashes)?;
-    let mut statuses = vec![PathStatus::Present; wanted.paths.len()];
+    let mut statuses = vec![PathStatus::Present; request.paths.len()];
     let mut missing = Vec::new();
     let mut writes = false;
-    for (index, info) in wanted.paths.iter().enumerate() {
-        if let Some(there) = present.get(&info.path.hash()) {
-            let outdoes = signed.outdoes(target, there, info);
-            if there.name != info.path.name() && !outdoes {
-                return Err(ApiError::BadRequest(format!(
-                    "{}: path: {} holds this hash with the name {}",
-                    info.path, target.flake, there.name
-                )));
-            }
-            // What was lost is as good as not there, and can be sent again; and so can what counts for less
-            // than this push, if it is another content.
-            let kept = there.disagrees(info) && !outdoes;
-            if !there.damaged && (kept || !there.disagrees(info)) {
-                writes |= kept || outdoes;
-                continue;
-            }
+    for (index, info) in request.paths.iter().enumerate() {
+        let row = present.get(&info.path.hash());
+        if let Some(there) = row
+            && there.name != info.path.name()
+            && !signed.outdoes(target, there, info)
+        {
+            return Err(ApiError::BadRequest(format!(
+                "{}: path: {} holds this hash with the name {}",
+                info.path, target.flake, there.name
+            )));
         }
-        if signed.by_upstream(info) {
-            statuses[index] = PathStatus::Upstream;
-        } else {
-            missing.push(index);
+        match Fate::of(target, signed, info, row) {
+            Fate::Kept(there) => writes |= there.disagrees(info),
+            Fate::Merged(_) => writes = true,
+            Fate::New(_) if signed.by_upstream(info) => statuses[index] = PathStatus::Upstream,
+            Fate::New(_) => missing.push(index),
         }
     }
-    let left_out = left_out(read, target, wanted, &statuses, signed)?;
-    writes |= realisations::examine(read, target, wanted, signed)?;
-    if missing.is_empty() {
-        let logs = logs::lacking(read, target, wanted, &statuses)?;
-        return Ok(Examined {
-            statuses,
-            received: Vec::new(),
-            logs,
-            writes,
-            left_out,
-        });
-    }
-    let missing_paths: Vec<&PathInfo> = missing.iter().map(|&index| &wanted.paths[index]).collect();
-    check_references(read, target, wanted, &missing_paths, signed)?;
-    let available = Available::of(
-        read,
-        target,
-        missing_paths.iter().map(|info| &info.nar_hash),
-    )?;
+    let left_out = left_out(read, target, request, &statuses, signed)?;
+    writes |= realisations::examine(read, target, request, signed)?;
     let mut received = Vec::new();
-    for (&index, info) in missing.iter().zip(&missing_paths) {
-        statuses[index] = match available.nar_of(info)? {
-            Some(usable) if usable.readable => PathStatus::Linked,
-            Some(usable) => {
-                received.push(usable.nar.id);
-                PathStatus::Received
-            }
-            None => PathStatus::Upload,
-        };
+    if !missing.is_empty() {
+        let missing_paths: Vec<&PathInfo> =
+            missing.iter().map(|&index| &request.paths[index]).collect();
+        check_references(read, target, request, &missing_paths, signed)?;
+        let hashes = missing_paths.iter().map(|info| &info.nar_hash);
+        let available = Available::of(read, target, hashes)?;
+        for (&index, info) in missing.iter().zip(&missing_paths) {
+            statuses[index] = match available.nar_of(info)? {
+                Some(usable) if usable.readable => PathStatus::Linked,
+                Some(usable) => {
+                    received.push(usable.nar.id);
+                    PathStatus::Received
+                }
+                None => PathStatus::Upload,
+            };
+        }
     }
-    let logs = logs::lacking(read, target, wanted, &statuses)?;
+    let logs = logs::lacking(read, target, request, &statuses)?;
     Ok(Examined {
         statuses,
         received,
@@ -116,105 +101,34 @@ pub(super) fn examine(
     })
 }
 
-/// A NAR that a caller may use without sending it, for at least one of two reasons.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Usable {
-    /// The NAR.
-    pub(super) nar: Nar,
-    /// A slice that they may read holds it.
-    pub(super) readable: bool,
-    /// They have sent it, to this slice.
-    pub(super) received: bool,
-}
-
-/// The NARs that a caller may use without sending them.
-#[derive(Debug)]
-pub(super) struct Available {
-    nars: HashMap<NarHash, Usable>,
-}
-
-impl Available {
-    /// Those among these NARs.
-    pub(super) fn of<'a>(
-        read: &Read,
-        target: &Target,
-        nar_hashes: impl IntoIterator<Item = &'a NarHash>,
-    ) -> Result<Self, ApiError> {
-        let hashes: HashSet<&NarHash> = nar_hashes.into_iter().collect();
-        let received = nars::received(
-            read,
-            target.flake_id,
-            target.account_id,
-            hashes.iter().copied(),
-        )?;
-        let stored = nars::stored(read, hashes.iter().copied())?;
-        // Sorted, so that the search for a holder can skip.
-        let mut slices: Vec<i64> = target.view.flakes().map(|(flake, _)| flake.id).collect();
-        slices.sort_unstable();
-        let mut nars = HashMap::new();
-        for nar_hash in hashes {
-            // What is not stored is looked for as well: the time of a plan does not tell what is stored.
-            let nar = stored.get(nar_hash).filter(|nar| !nar.damaged);
-            let readable = holders::any_holds_nar(read, nar.map(|nar| nar.id), &slices)?;
-            let received = received.contains_key(nar_hash);
-            if let Some(&nar) = nar
-                && (readable || received)
-            {
-                let usable = Usable {
-                    nar,
-                    readable,
-                    received,
-                };
-                nars.insert(*nar_hash, usable);
-            }
-        }
-        Ok(Self { nars })
-    }
-
-    /// The NAR of a path, if it need not be sent.
-    pub(super) fn nar_of(&self, info: &PathInfo) -> Result<Option<Usable>, ApiError> {
-        let Some(usable) = self.nars.get(&info.nar_hash) else {
-            return Ok(None);
-        };
-        let nar_size = usable.nar.nar_size;
-        if nar_size != info.nar_size {
-            return Err(ApiError::BadRequest(format!(
-                "{}: nar_size: the NAR with this hash has {nar_size} bytes, not {}",
-                info.path, info.nar_size
-            )));
-        }
-        Ok(Some(*usable))
-    }
-}
-
 /// What a key of elsewhere has signed, of the paths, of what they refer to and of what derivations are said to come
 /// to, and what the slice does not know of by somebody who counts for as much. What is in the slice already is no
 /// reason to leave it out here: it may be somebody's who counts for less.
 fn left_out(
     read: &Read,
     target: &Target,
-    wanted: &Wanted,
+    request: &ParsedRequest,
     statuses: &[PathStatus],
     signed: &Signed,
 ) -> Result<Vec<StorePathHash>, ApiError> {
     let is_told = |path: &&StorePath| {
-        let told = wanted.context.get(&path.hash());
+        let told = request.context.get(&path.hash());
         told.is_some_and(|told| told.path == **path)
     };
     let mut hashes = HashSet::new();
-    for (info, status) in wanted.paths.iter().zip(statuses) {
+    for (info, status) in request.paths.iter().zip(statuses) {
         if *status == PathStatus::Upstream {
             hashes.insert(info.path.hash());
         }
         let named = info.references.iter().filter(is_told);
         hashes.extend(named.map(StorePath::hash));
     }
-    let realised = wanted.realisations.iter().map(|it| &it.out_path);
+    let realised = request.realisations.iter().map(|it| &it.out_path);
     hashes.extend(realised.filter(is_told).map(StorePath::hash));
     let hashes: Vec<StorePathHash> = hashes.into_iter().collect();
     let known = fingerprints::known(read, target.flake_id, &hashes, target.builder)?;
     let is_new = |hash: &StorePathHash| {
-        let context = wanted.context.get(hash);
+        let context = request.context.get(hash);
         !known.contains(hash) && context.is_none_or(|info| signed.by_upstream(info))
     };
     Ok(hashes.into_iter().filter(is_new).collect())
@@ -224,11 +138,11 @@ fn left_out(
 fn check_references(
     read: &Read,
     target: &Target,
-    wanted: &Wanted,
+    request: &ParsedRequest,
     added: &[&PathInfo],
     signed: &Signed,
 ) -> Result<(), ApiError> {
-    let pushed: HashMap<StorePathHash, &StorePath> = wanted
+    let pushed: HashMap<StorePathHash, &StorePath> = request
         .paths
         .iter()
         .map(|info| (info.path.hash(), &info.path))
@@ -248,7 +162,7 @@ fn check_references(
                 (Some(path), _) => *path == reference,
                 (None, Some(Present { name, .. })) => name == reference.name(),
                 (None, None) => *by_upstream.entry(hash).or_insert_with(|| {
-                    wanted
+                    request
                         .context
                         .get(&hash)
                         .is_some_and(|info| info.path == *reference && signed.by_upstream(info))

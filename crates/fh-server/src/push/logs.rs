@@ -5,15 +5,14 @@ use std::collections::HashSet;
 use fh_access::ApiError;
 use fh_api::{CommitSummary, PathStatus};
 use fh_nix::{PathInfo, StorePath, StorePathHash};
-use fh_persistence::database::pushes::{self, Pusher};
-use fh_persistence::database::{logs, now};
+use fh_persistence::database::{logs, now, pushes};
 use fh_sql::Read;
 use uuid::Uuid;
 
 use super::parts::Parts;
+use super::request::ParsedRequest;
 use super::stored::StoredPlan;
 use super::target::Target;
-use super::wanted::Wanted;
 use crate::receive::derivers;
 
 /// Those of the logs offered that are of paths which the slice has or gets, and that the slice lacks: a builder's
@@ -21,13 +20,13 @@ use crate::receive::derivers;
 pub(super) fn lacking(
     read: &Read,
     target: &Target,
-    wanted: &Wanted,
+    request: &ParsedRequest,
     statuses: &[PathStatus],
 ) -> Result<Vec<StorePath>, ApiError> {
-    if wanted.logs.is_empty() {
+    if request.logs.is_empty() {
         return Ok(Vec::new());
     }
-    let kept = wanted
+    let kept = request
         .paths
         .iter()
         .zip(statuses)
@@ -35,7 +34,7 @@ pub(super) fn lacking(
         .map(|(info, _)| info);
     let derivers = derivers(kept);
     let is_deriver = |log: &&StorePath| derivers.get(&log.hash()) == Some(*log);
-    let offered: Vec<&StorePath> = wanted.logs.iter().filter(is_deriver).collect();
+    let offered: Vec<&StorePath> = request.logs.iter().filter(is_deriver).collect();
     let offered_hashes = offered.iter().copied();
     let present = logs::present(read, target.flake_id, target.builder, offered_hashes)?;
     Ok(offered
@@ -67,10 +66,7 @@ pub(super) async fn begin(
     let id = Uuid::now_v7();
     let expires_at = now().plus_seconds(parts.upload_lifetime.as_secs());
     let flake_id = target.flake_id;
-    let pusher = Pusher {
-        account_id: target.account_id,
-        builder: target.builder,
-    };
+    let pusher = target.pusher();
     parts
         .database
         .write(target.decided, move |tx| {

@@ -19,20 +19,23 @@
 //! - what a slice holds is closed: each reference of a path is met by the slice, or by an upstream
 //!   cache whose key the pusher trusts.
 
+mod available;
+mod clash;
 mod commit;
+mod decision;
 mod examine;
-mod joined;
 mod logs;
+mod merged;
 mod open;
 mod parse;
 mod parts;
 mod plan;
 mod realisations;
+mod request;
 mod signed;
 mod stored;
 mod target;
 #[cfg(test)]
 pub(crate) mod tests;
-mod wanted;
 
 pub(crate) use self::open::Pushes;

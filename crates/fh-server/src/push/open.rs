@@ -4,29 +4,24 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fh_access::ApiError;
-use fh_access::{Caller, FlakeRef};
+use fh_access::{ApiError, Caller, FlakeRef};
 use fh_api::{
     BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPlan, PushRequest, with_causes,
 };
 use fh_nix::NarHash;
 use fh_persistence::database::pushes::{self, Push};
-use fh_persistence::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
-use fh_persistence::storage::FileStorage;
-use fh_persistence::tenure::Tenure;
+use fh_persistence::database::{DatabaseError, Decided, Timestamp, nars, now};
 use fh_settings::Settings;
 use fh_shares::{Holders, Share, Shares};
 use uuid::Uuid;
 
 use super::parts::{OpenPushes, Parts};
+use super::request::{Content, ParsedRequest};
 use super::stored::StoredPlan;
-use super::target::Target;
-use super::wanted::{Content, Wanted};
+use super::target::{Target, Writer};
 use super::{commit, plan, signed};
-use crate::even;
-use crate::lookup::Lookup;
-use crate::receive::{BodyReader, LOG_SIZE, OpenPush, Receiving};
-use crate::telemetry::Metrics;
+use crate::receive::{Backend, BodyReader, LOG_SIZE, OpenPush, Receiving};
+use crate::timing;
 
 /// Plans that are made at the same time: one of a hundred thousand paths takes some memory.
 const PLANS: u64 = 6;
@@ -56,32 +51,17 @@ struct Shared {
 }
 
 impl Pushes {
-    /// With none remembered.
-    pub(crate) fn new(
-        settings: &Settings,
-        storage: FileStorage,
-        database: Database,
-        lookup: Lookup,
-        metrics: Metrics,
-        tenure: Tenure,
-    ) -> Self {
+    /// With no push in memory yet.
+    pub(crate) fn new(settings: &Settings, backend: Backend) -> Self {
         let limits = settings.limits;
-        let receiving = Receiving::new(
-            settings,
-            storage,
-            database.clone(),
-            lookup.clone(),
-            metrics.clone(),
-            tenure,
-        );
         Self {
             shared: Arc::new(Shared {
                 parts: Parts {
-                    database,
-                    signatures: lookup.signatures().clone(),
-                    lookup,
-                    receiving,
-                    metrics,
+                    receiving: Receiving::new(settings, backend.clone()),
+                    database: backend.database,
+                    signatures: backend.lookup.signatures().clone(),
+                    lookup: backend.lookup,
+                    metrics: backend.metrics,
                     store_dir: settings.store_dir.clone(),
                     limits: PushLimits {
                         part_size: limits.part_size,
@@ -101,21 +81,13 @@ impl Pushes {
 
     /// Waits until there is room for a further plan. Whoever goes away meanwhile leaves nothing to do.
     pub(crate) async fn planning(&self, holders: Holders) -> Result<Share, ApiError> {
-        self.shared.planning.take(holders, 1).await.map_err(|_| {
-            ApiError::Unavailable(
-                "too many plans of this account or address are waiting, try again".to_owned(),
-            )
-        })
+        place(&self.shared.planning, holders, "plans").await
     }
 
     /// The same for what ends a push, which is done to its end also where nobody waits for it any more: so a caller
     /// has no more of it under way than what is held here.
     pub(crate) async fn ending(&self, holders: Holders) -> Result<Share, ApiError> {
-        self.shared.ending.take(holders, 1).await.map_err(|_| {
-            ApiError::Unavailable(
-                "too many commits of this account or address are waiting, try again".to_owned(),
-            )
-        })
+        place(&self.shared.ending, holders, "commits").await
     }
 
     /// What the server takes.
@@ -149,7 +121,7 @@ impl Pushes {
             paths.any(|answer| plan::is_looked_for(answer.status))
         });
         if searched {
-            even::step(begun_at).await;
+            timing::step(begun_at).await;
         }
         plan
     }
@@ -213,10 +185,10 @@ impl Pushes {
         if let Some(summary) = push.summary {
             return serde_json::from_str(&summary).map_err(ApiError::internal);
         }
-        let wanted = Arc::new(self.stored_plan(push.plan).await?);
+        let request = Arc::new(self.stored_plan(push.plan).await?);
         let parts = &self.shared.parts;
-        let signed = Arc::new(signed::verify(parts, &target, &wanted).await?);
-        let content = Content::from(Arc::unwrap_or_clone(wanted));
+        let signed = Arc::new(signed::verify(parts, &target, &request).await?);
+        let content = Content::from(Arc::unwrap_or_clone(request));
         let summary = commit::commit(parts, target, actor, content, signed, Some(push.id)).await?;
         parts.open.forget(&id);
         Ok(summary)
@@ -246,11 +218,13 @@ impl Pushes {
     fn target(&self, caller: &Caller, flake: &FlakeRef) -> Result<Target, ApiError> {
         let principal = caller.principal()?;
         Ok(Target {
-            flake_id: flake.id,
-            flake: flake.name.to_string(),
-            account_id: principal.account_id,
-            builder: principal.builder && principal.holdings.is_own(flake.organization_id),
-            store_dir: self.shared.parts.store_dir.clone(),
+            writer: Writer {
+                flake_id: flake.id,
+                flake: flake.name.to_string(),
+                account_id: principal.account_id,
+                builder: principal.builder && principal.holdings.is_own(flake.organization_id),
+                store_dir: self.shared.parts.store_dir.clone(),
+            },
             view: caller.view().clone(),
             decided: caller.decided(),
         })
@@ -349,10 +323,17 @@ impl Pushes {
     }
 
     /// A stored plan. It was accepted once, so no limit applies.
-    async fn stored_plan(&self, plan: Vec<u8>) -> Result<Wanted, ApiError> {
+    async fn stored_plan(&self, plan: Vec<u8>) -> Result<ParsedRequest, ApiError> {
         let store_dir = self.shared.parts.store_dir.clone();
-        tokio::task::spawn_blocking(move || StoredPlan::from_json(&plan)?.wanted(&store_dir))
+        tokio::task::spawn_blocking(move || StoredPlan::from_json(&plan)?.parsed(&store_dir))
             .await
             .map_err(ApiError::internal)?
     }
+}
+
+async fn place(places: &Shares, holders: Holders, of: &str) -> Result<Share, ApiError> {
+    places.take(holders, 1).await.map_err(|_| {
+        let waiting = format!("too many {of} of this account or address are waiting, try again");
+        ApiError::Unavailable(waiting)
+    })
 }

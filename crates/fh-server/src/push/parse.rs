@@ -1,12 +1,13 @@
 //! The request for a plan, parsed field by field. Nothing that a client wrote goes on as text.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::str::FromStr;
 
 use fh_access::ApiError;
 use fh_api::{PushPath, PushRealisation, PushRequest};
 use fh_nix::{DrvOutput, NarHash, PathInfo, Realisation, StoreDir, StorePath};
 
-use super::wanted::{MAX_SIGNATURES, Wanted, refused};
+use super::request::{MAX_SIGNATURES, ParsedRequest, refused};
 use crate::signatures::few_of_a_name;
 
 /// Realisations for each path of a request, at most: of the derivations that come to it, under both forms of its key.
@@ -20,7 +21,7 @@ pub(super) fn parse(
     request: PushRequest,
     store_dir: &StoreDir,
     largest_nar: u64,
-) -> Result<Wanted, ApiError> {
+) -> Result<ParsedRequest, ApiError> {
     if request.skip_signed_by.len() > MAX_SIGNATURES {
         return Err(ApiError::BadRequest(format!(
             "skip_signed_by names more than {MAX_SIGNATURES} keys"
@@ -38,7 +39,7 @@ pub(super) fn parse(
     let realisations = parse_realisations(&request.realisations, store_dir)?;
     let mut seen = HashSet::with_capacity(request.paths.len());
     let mut sizes: HashMap<NarHash, u64> = HashMap::with_capacity(request.paths.len());
-    let mut wanted = Wanted {
+    let mut parsed = ParsedRequest {
         paths: Vec::with_capacity(request.paths.len()),
         context: HashMap::new(),
         upstream_keys,
@@ -53,7 +54,7 @@ pub(super) fn parse(
             return Err(field(&info.path, "path", &"it is in the push twice"));
         }
         if context {
-            wanted.context.insert(info.path.hash(), info);
+            parsed.context.insert(info.path.hash(), info);
             continue;
         }
         let size = *sizes.entry(info.nar_hash).or_insert(info.nar_size);
@@ -61,9 +62,9 @@ pub(super) fn parse(
             let problem = format!("another path with the same NAR says {size}");
             return Err(field(&info.path, "nar_size", &problem));
         }
-        wanted.paths.push(info);
+        parsed.paths.push(info);
     }
-    Ok(wanted)
+    Ok(parsed)
 }
 
 /// Checks that a request has not more realisations than its paths can have.
@@ -155,10 +156,7 @@ fn parse_path(
 ) -> Result<PathInfo, ApiError> {
     let name = named_path(&path.path, store_dir)
         .map_err(|error| ApiError::BadRequest(format!("path: {error}")))?;
-    let nar_hash = path
-        .nar_hash
-        .parse()
-        .map_err(|error: fh_nix::Error| field(&name, "nar_hash", &error))?;
+    let nar_hash = parse_field(&name, "nar_hash", &path.nar_hash)?;
     if path.nar_size == 0 {
         return Err(field(&name, "nar_size", &"no NAR has 0 bytes"));
     }
@@ -177,17 +175,9 @@ fn parse_path(
         nar_hash,
         nar_size: path.nar_size,
         references: parse_all::<BTreeSet<_>, _>(&name, "references", &path.references)?,
-        deriver: path
-            .deriver
-            .map(|deriver| deriver.parse())
-            .transpose()
-            .map_err(|error: fh_nix::Error| field(&name, "deriver", &error))?,
+        deriver: parse_any(&name, "deriver", path.deriver.as_deref())?,
         signatures: parse_all(&name, "signatures", &path.signatures)?,
-        ca: path
-            .ca
-            .map(|ca| ca.parse())
-            .transpose()
-            .map_err(|error: fh_nix::Error| field(&name, "ca", &error))?,
+        ca: parse_any(&name, "ca", path.ca.as_deref())?,
         path: name,
     };
     // Nix stops where it is told of one that cannot be the path's.
@@ -209,16 +199,33 @@ fn named_path(text: &str, store_dir: &StoreDir) -> Result<StorePath, fh_nix::Err
     }
 }
 
+fn parse_field<T>(path: &StorePath, name: &'static str, text: &str) -> Result<T, ApiError>
+where
+    T: FromStr<Err = fh_nix::Error>,
+{
+    text.parse().map_err(|error| field(path, name, &error))
+}
+
+/// As [`parse_field`], where there may be nothing.
+fn parse_any<T>(
+    path: &StorePath,
+    name: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, ApiError>
+where
+    T: FromStr<Err = fh_nix::Error>,
+{
+    text.map(|text| parse_field(path, name, text)).transpose()
+}
+
+/// As [`parse_field`], of all.
 fn parse_all<C, T>(path: &StorePath, name: &'static str, texts: &[String]) -> Result<C, ApiError>
 where
     C: FromIterator<T>,
-    T: std::str::FromStr<Err = fh_nix::Error>,
+    T: FromStr<Err = fh_nix::Error>,
 {
-    texts
-        .iter()
-        .map(|text| text.parse())
-        .collect::<Result<C, _>>()
-        .map_err(|error| field(path, name, &error))
+    let parsed = texts.iter().map(|text| parse_field(path, name, text));
+    parsed.collect()
 }
 
 /// The error of one field of one path.

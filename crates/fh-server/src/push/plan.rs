@@ -8,15 +8,14 @@ use fh_api::{CommitSummary, PathAnswer, PathStatus, PushPath, PushPlan, PushRequ
 use fh_nix::{PathInfo, StorePathHash};
 use fh_persistence::database::audit::Actor;
 use fh_persistence::database::{DatabaseError, nars, now, pushes};
-use fh_persistence::storage::PartialKey;
 use uuid::Uuid;
 
 use super::examine::{Examined, examine};
 use super::parse::{check_number, parse};
 use super::parts::Parts;
+use super::request::{Content, ParsedRequest};
 use super::stored::StoredPlan;
 use super::target::Target;
-use super::wanted::{Content, Wanted};
 use super::{commit, logs, signed};
 use crate::receive::Expected;
 
@@ -33,31 +32,36 @@ pub(super) async fn plan(
 ) -> Result<PushPlan, ApiError> {
     let (store_dir, largest) = (parts.store_dir.clone(), parts.limits.nar_size);
     check_number(&request)?;
-    let wanted = tokio::task::spawn_blocking(move || parse(request, &store_dir, largest))
+    let request = tokio::task::spawn_blocking(move || parse(request, &store_dir, largest))
         .await
         .map_err(ApiError::internal)??;
-    let wanted = Arc::new(wanted);
-    let signed = Arc::new(signed::verify(parts, &target, &wanted).await?);
+    let request = Arc::new(request);
+    let signed = Arc::new(signed::verify(parts, &target, &request).await?);
     let examined = {
-        let (wanted, target, signed) = (Arc::clone(&wanted), target.clone(), Arc::clone(&signed));
+        let (request, target, signed) = (Arc::clone(&request), target.clone(), Arc::clone(&signed));
         parts
             .database
-            .read(move |read| Ok(examine(read, &target, &wanted, &signed)))
+            .read(move |read| Ok(examine(read, &target, &request, &signed)))
             .await??
     };
+    let answered = request.paths.iter().zip(&examined.statuses);
+    let answered = answered.map(|(info, status)| PathAnswer {
+        hash: info.path.hash().to_string(),
+        status: *status,
+    });
     let mut plan = PushPlan {
         id: None,
-        paths: answers(&wanted, &examined),
-        uploads: uploads_of(parts, &target, &wanted, &examined).await?,
+        paths: answered.collect(),
+        uploads: uploads_of(parts, &target, &request, &examined).await?,
         limits: parts.limits,
         expires_at: None,
         committed: None,
         logs: examined.logs.iter().map(ToString::to_string).collect(),
     };
-    if wanted.dry_run {
+    if request.dry_run {
         return Ok(plan);
     }
-    let kept = content(&wanted, &examined);
+    let kept = content(&request, &examined);
     let nothing_new = !examined.statuses.iter().copied().any(is_looked_for)
         && !examined.writes
         && examined.left_out.is_empty();
@@ -86,25 +90,21 @@ pub(super) async fn plan(
 async fn uploads_of(
     parts: &Parts,
     target: &Target,
-    wanted: &Wanted,
+    request: &ParsedRequest,
     examined: &Examined,
 ) -> Result<Vec<UploadNeed>, ApiError> {
     let mut uploads = Vec::new();
     let mut seen = HashSet::new();
-    for (info, status) in wanted.paths.iter().zip(&examined.statuses) {
+    for (info, status) in request.paths.iter().zip(&examined.statuses) {
         if *status != PathStatus::Upload || !seen.insert(info.nar_hash) {
             continue;
         }
         let mut parts_received = 0;
         if info.nar_size > parts.limits.batched_nar_size {
-            let key = PartialKey {
-                flake_id: target.flake_id,
-                account_id: target.account_id,
-                nar_hash: info.nar_hash,
-                nar_size: info.nar_size,
-            };
+            let expected = Expected::from(info);
+            let key = target.upload_key(&expected);
             let uploads = parts.receiving.uploads();
-            parts_received = uploads.parts_received(key, &expected(info)).await?;
+            parts_received = uploads.parts_received(key, &expected).await?;
         }
         uploads.push(UploadNeed {
             nar_hash: info.nar_hash.to_base32(),
@@ -155,44 +155,23 @@ async fn begin(
 }
 
 /// What the push puts into the slice.
-fn content(wanted: &Wanted, examined: &Examined) -> Content {
-    let pushed: HashMap<StorePathHash, &PathInfo> = wanted
+fn content(request: &ParsedRequest, examined: &Examined) -> Content {
+    let pushed: HashMap<StorePathHash, &PathInfo> = request
         .paths
         .iter()
         .map(|info| (info.path.hash(), info))
         .collect();
-    let told = |hash| pushed.get(hash).copied().or(wanted.context.get(hash));
-    let kept = wanted.paths.iter().zip(&examined.statuses);
+    let told = |hash| pushed.get(hash).copied().or(request.context.get(hash));
+    let kept = request.paths.iter().zip(&examined.statuses);
     let kept = kept.filter(|(_, status)| **status != PathStatus::Upstream);
     Content {
         paths: kept.map(|(info, _)| info.clone()).collect(),
         left_out: examined.left_out.iter().filter_map(told).cloned().collect(),
-        realisations: wanted.realisations.clone(),
+        realisations: request.realisations.clone(),
     }
 }
 
 /// Whether a path's content had to be looked for beside the slice.
 pub(super) fn is_looked_for(status: PathStatus) -> bool {
     !matches!(status, PathStatus::Present | PathStatus::Upstream)
-}
-
-fn answers(wanted: &Wanted, examined: &Examined) -> Vec<PathAnswer> {
-    wanted
-        .paths
-        .iter()
-        .zip(&examined.statuses)
-        .map(|(info, status)| PathAnswer {
-            hash: info.path.hash().to_string(),
-            status: *status,
-        })
-        .collect()
-}
-
-/// What the NAR of a path must be.
-fn expected(info: &PathInfo) -> Expected {
-    Expected {
-        path: info.path.clone(),
-        nar_hash: info.nar_hash,
-        nar_size: info.nar_size,
-    }
 }

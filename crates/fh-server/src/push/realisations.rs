@@ -5,20 +5,21 @@
 //! signed, and that is therefore left out, is kept beside the fingerprint of that path: nobody who counts for less says
 //! to which path the derivation comes instead.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use fh_access::ApiError;
 use fh_nix::{DrvOutput, Realisation, Signature, StorePath, StorePathHash};
-use fh_persistence::database::realisations::{self, Clash, Word};
+use fh_persistence::database::realisations::{self, Word};
 use fh_persistence::database::slices;
-use fh_persistence::database::upstream::{self, Pusher};
+use fh_persistence::database::upstream;
 use fh_sql::{Read, Tx};
-use serde_json::{Value, json};
 
-use super::joined::Builders;
+use super::clash::Clash;
+use super::merged::Builders;
+use super::request::{ParsedRequest, refused};
 use super::signed::Signed;
-use super::target::Target;
-use super::wanted::{Wanted, refused};
+use super::target::{Target, Writer};
 
 /// Checks that the path of each realisation is one of the push, or one that it only tells of and that a key of
 /// elsewhere has signed, or is known to the slice under this name: whether one of them changes something.
@@ -28,22 +29,22 @@ use super::wanted::{Wanted, refused};
 pub(super) fn examine(
     read: &Read,
     target: &Target,
-    wanted: &Wanted,
+    request: &ParsedRequest,
     signed: &Signed,
 ) -> Result<bool, ApiError> {
-    if wanted.realisations.is_empty() {
+    if request.realisations.is_empty() {
         return Ok(false);
     }
-    let pushed: HashSet<_> = wanted.paths.iter().map(|info| &info.path).collect();
+    let pushed: HashSet<_> = request.paths.iter().map(|info| &info.path).collect();
     let is_left_out = |path: &StorePath| {
-        let told = wanted.context.get(&path.hash());
+        let told = request.context.get(&path.hash());
         told.is_some_and(|told| told.path == *path && signed.by_upstream(told))
     };
     let outside = |realisation: &&Realisation| {
         let path = &realisation.out_path;
         !pushed.contains(path) && !is_left_out(path)
     };
-    let outside: Vec<&Realisation> = wanted.realisations.iter().filter(outside).collect();
+    let outside: Vec<&Realisation> = request.realisations.iter().filter(outside).collect();
     let known = known(read, target, outside.iter().copied())?;
     for realisation in outside {
         if !known.contains(&realisation.out_path) {
@@ -54,10 +55,22 @@ pub(super) fn examine(
             return Err(refused(&realisation.id, &problem));
         }
     }
-    let slice = Slice::of(read, target, &wanted.realisations)?;
-    let mut wanted = wanted.realisations.iter();
-    Ok(wanted
-        .any(|realisation| !matches!(slice.verdict(target, realisation, signed), Verdict::Same)))
+    let words = words(read, target, &request.realisations)?;
+    let mut request = request.realisations.iter();
+    Ok(request.any(|it| {
+        let verdict = Verdict::of(target, signed, it, words.get(&it.id));
+        !matches!(verdict, Verdict::Same)
+    }))
+}
+
+/// What a slice says of the outputs of some realisations.
+fn words(
+    read: &Read,
+    target: &Target,
+    realisations: &[Realisation],
+) -> Result<HashMap<DrvOutput, Word>, ApiError> {
+    let outputs = realisations.iter().map(|it| &it.id);
+    Ok(realisations::present(read, target.flake_id, outputs)?)
 }
 
 /// Those of the paths of some realisations that a slice holds or has left out, under these names.
@@ -82,35 +95,9 @@ fn known<'a>(
 pub(super) struct Added {
     /// How many are new, or count for more since.
     pub(super) count: u64,
-    /// What the slice has already, and keeps, although the push says something else.
-    pub(super) kept: Vec<(Realisation, Realisation)>,
-    /// Where other slices of the organisation say something else.
+    /// What the slice has already and keeps, and then what other slices of the organisation have, although the push
+    /// says something else.
     pub(super) clashes: Vec<Clash>,
-}
-
-impl Added {
-    /// What the slices of the organisation disagree about, for the audit log.
-    pub(super) fn listed_clashes(&self, flake: &str) -> Vec<Value> {
-        let kept = self.kept.iter().map(|(there, pushed)| {
-            json!({
-                "realisation": pushed.id.to_string(),
-                "flake": flake,
-                "there": there.out_path.to_string(),
-                "pushed": pushed.out_path.to_string(),
-                "kept": true,
-            })
-        });
-        let elsewhere = self.clashes.iter().map(|clash| {
-            json!({
-                "realisation": clash.output.to_string(),
-                "flake": clash.flake.to_string(),
-                "there": clash.there.to_string(),
-                "pushed": clash.pushed.to_string(),
-                "kept": false,
-            })
-        });
-        kept.chain(elsewhere).collect()
-    }
 }
 
 /// Adds realisations to a slice: those whose paths it holds or has left out now.
@@ -120,99 +107,142 @@ pub(super) fn add(
     wanted: &[Realisation],
     signed: &Signed,
 ) -> Result<Added, ApiError> {
-    let mut added = Added::default();
     if wanted.is_empty() {
-        return Ok(added);
+        return Ok(Added::default());
     }
-    let known = known(tx, target, wanted.iter())?;
-    let slice = Slice::of(tx, target, wanted)?;
-    let pusher = Pusher {
-        account_id: target.account_id,
-        builder: target.builder,
+    let facts = Facts {
+        known: known(tx, target, wanted.iter())?,
+        words: words(tx, target, wanted)?,
     };
-    let mut new = Vec::new();
-    for realisation in wanted {
-        if !known.contains(&realisation.out_path) {
-            continue;
-        }
-        let flake_id = target.flake_id;
-        match slice.verdict(target, realisation, signed) {
-            Verdict::Same => continue,
-            Verdict::Keep(there) => {
-                added
-                    .kept
-                    .push((there.realisation.clone(), realisation.clone()));
-                continue;
-            }
-            Verdict::Put => realisations::put(tx, flake_id, realisation, pusher)?,
-            Verdict::Raise(signatures) => {
-                let raised = Realisation {
-                    signatures,
-                    ..realisation.clone()
-                };
-                realisations::put(tx, flake_id, &raised, pusher)?;
-            }
-            Verdict::Sign(signatures) => {
-                realisations::set_signatures(tx, flake_id, &realisation.id, &signatures)?;
+    let Decision {
+        writes,
+        mut clashes,
+    } = decide(target, signed, wanted, &facts);
+    for (realisation, write) in &writes {
+        match write {
+            Write::Put => realisations::put(tx, target.flake_id, realisation, target.pusher())?,
+            Write::Sign => {
+                let Realisation { id, signatures, .. } = realisation.as_ref();
+                realisations::set_signatures(tx, target.flake_id, id, signatures)?;
             }
         }
-        added.count += 1;
-        new.push(&realisation.id);
     }
-    if !new.is_empty() {
-        added.clashes = realisations::clashes(tx, target.flake_id, new)?;
+    if !writes.is_empty() {
+        let written = writes.iter().map(|(realisation, _)| &realisation.id);
+        let elsewhere = realisations::clashes(tx, target.flake_id, written)?;
+        clashes.extend(elsewhere.into_iter().map(|found| Clash {
+            subject: found.output.to_string(),
+            flake: found.flake.to_string(),
+            there: found.there.to_string(),
+            pushed: found.pushed.to_string(),
+            kept: false,
+        }));
     }
-    Ok(added)
+    Ok(Added {
+        count: writes.len() as u64,
+        clashes,
+    })
 }
 
-/// What a slice says of some outputs.
-struct Slice {
+/// What the database says of the realisations of a push.
+struct Facts {
+    /// The paths that the slice holds or has left out.
+    known: HashSet<StorePath>,
+    /// What the slice says of the outputs.
     words: HashMap<DrvOutput, Word>,
 }
 
+/// How a realisation is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    /// As a word of who pushes, in place of one that there may be.
+    Put,
+    /// The slice's word gets these signatures.
+    Sign,
+}
+
+/// What is written of the realisations of a push.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Decision<'a> {
+    writes: Vec<(Cow<'a, Realisation>, Write)>,
+    /// What the slice keeps, although the push says something else.
+    clashes: Vec<Clash>,
+}
+
+/// Decides which realisations a slice gets, and what becomes of those that it has.
+fn decide<'a>(
+    writer: &Writer,
+    signed: &Signed,
+    wanted: &'a [Realisation],
+    facts: &'a Facts,
+) -> Decision<'a> {
+    let mut decision = Decision::default();
+    let wanted = wanted.iter();
+    for realisation in wanted.filter(|it| facts.known.contains(&it.out_path)) {
+        let word = facts.words.get(&realisation.id);
+        match Verdict::of(writer, signed, realisation, word) {
+            Verdict::Same => {}
+            Verdict::Keep(there) => decision.clashes.push(Clash {
+                subject: realisation.id.to_string(),
+                flake: writer.flake.clone(),
+                there: there.realisation.out_path.to_string(),
+                pushed: realisation.out_path.to_string(),
+                kept: true,
+            }),
+            Verdict::Write(realisation, how) => decision.writes.push((realisation, how)),
+        }
+    }
+    decision
+}
+
 /// What becomes of a realisation.
+#[derive(Debug)]
 enum Verdict<'a> {
     /// The slice says the same already.
     Same,
     /// The slice says something else, and keeps it.
     Keep(&'a Word),
-    /// The slice says nothing, or something that counts for less.
-    Put,
-    /// The slice says the same, which counts for more from now on. With these signatures.
-    Raise(Vec<Signature>),
-    /// The slice says the same, and gets further signatures: these.
-    Sign(Vec<Signature>),
+    /// The slice says nothing, or the same with less that counts, or something that counts for less.
+    Write(Cow<'a, Realisation>, Write),
 }
 
-impl Slice {
-    fn of(read: &Read, target: &Target, wanted: &[Realisation]) -> Result<Self, ApiError> {
-        let outputs = wanted.iter().map(|realisation| &realisation.id);
-        let words = realisations::present(read, target.flake_id, outputs)?;
-        Ok(Self { words })
-    }
-
-    fn verdict(&self, target: &Target, realisation: &Realisation, signed: &Signed) -> Verdict<'_> {
-        let Some(there) = self.words.get(&realisation.id) else {
-            return Verdict::Put;
+impl<'a> Verdict<'a> {
+    /// By what the slice says of the output.
+    fn of(
+        writer: &Writer,
+        signed: &Signed,
+        realisation: &'a Realisation,
+        word: Option<&'a Word>,
+    ) -> Self {
+        let Some(there) = word else {
+            return Self::Write(Cow::Borrowed(realisation), Write::Put);
         };
         let builders = Builders {
-            pushes: target.builder,
+            pushes: writer.builder,
             has_pushed: there.builder,
         };
         let raises = builders.raises();
         if there.realisation.out_path != realisation.out_path {
             return if raises {
-                Verdict::Put
+                Self::Write(Cow::Borrowed(realisation), Write::Put)
             } else {
-                Verdict::Keep(there)
+                Self::Keep(there)
             };
         }
         let held = &there.realisation.signatures;
-        match signed.joined_realisation(held, realisation, builders) {
-            Some(signatures) if raises => Verdict::Raise(signatures),
-            None if raises => Verdict::Raise(held.clone()),
-            Some(signatures) => Verdict::Sign(signatures),
-            None => Verdict::Same,
+        let merged = signed.merged_realisation(held, realisation, builders);
+        if merged.is_none() && !raises {
+            return Self::Same;
         }
+        let merged = Realisation {
+            signatures: merged.unwrap_or_else(|| held.clone()),
+            ..realisation.clone()
+        };
+        // What counts for more from now on is another word than before.
+        let how = if raises { Write::Put } else { Write::Sign };
+        Self::Write(Cow::Owned(merged), how)
     }
 }
+
+#[cfg(test)]
+mod tests;

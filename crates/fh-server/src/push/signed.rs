@@ -24,10 +24,10 @@ use fh_persistence::database::slices::Present;
 use fh_persistence::database::{DatabaseError, contests, realisations, slices};
 use fh_sql::Read;
 
-use super::joined::{Builders, joined, looked_at};
+use super::merged::{Builders, looked_at, merged};
 use super::parts::Parts;
-use super::target::Target;
-use super::wanted::Wanted;
+use super::request::ParsedRequest;
+use super::target::{Target, Writer};
 use crate::signatures::{Allowance, Signatures};
 
 /// Signatures of the items that are verified in one turn, about 15 ms with one key for each.
@@ -53,40 +53,40 @@ impl Signed {
     }
 
     /// The signatures of a row after this push of the same content, if they change.
-    pub(super) fn joined_path(
+    pub(super) fn merged_path(
         &self,
         held: &[Signature],
         info: &PathInfo,
         builders: Builders,
     ) -> Option<Vec<Signature>> {
         let trusted = self.paths.get(&info.path.hash());
-        joined(held, &info.signatures, trusted, &self.names, builders)
+        merged(held, &info.signatures, trusted, &self.names, builders)
     }
 
     /// Whether a row of this push counts for more than the slice's row of the same path: a proof goes before
     /// none, and a builder before the rest. Of the same content it adds to what is there.
-    pub(super) fn outdoes(&self, target: &Target, there: &Present, info: &PathInfo) -> bool {
-        let (proves, builder) = (target.proves(info), target.builder);
+    pub(super) fn outdoes(&self, writer: &Writer, there: &Present, info: &PathInfo) -> bool {
+        let (proves, builder) = (writer.proves(info), writer.builder);
         if there.disagrees(info) {
             (proves, builder) > (there.proven, there.builder)
         } else {
             (proves && !there.proven)
                 || (builder && !there.builder)
-                || self.joined_signatures(target, there, info).is_some()
+                || self.merged_signatures(writer, there, info).is_some()
         }
     }
 
     /// The signatures of the slice's row of the same content after this push, if they change. Whoever may write to the
     /// slice brings what a key has signed that its organisation trusts: that decides, and by whom it comes says
     /// nothing. Others they add only to what counts for no more than they do.
-    pub(super) fn joined_signatures(
+    pub(super) fn merged_signatures(
         &self,
-        target: &Target,
+        writer: &Writer,
         there: &Present,
         info: &PathInfo,
     ) -> Option<Vec<Signature>> {
         let builders = Builders {
-            pushes: target.builder,
+            pushes: writer.builder,
             has_pushed: there.builder,
         };
         // As a rule there is nothing to do, and nothing is parsed for that.
@@ -96,18 +96,18 @@ impl Signed {
         if !builders.raises() && info.signatures.iter().all(is_held) {
             return None;
         }
-        self.joined_path(&there.parsed_signatures(), info, builders)
+        self.merged_path(&there.parsed_signatures(), info, builders)
     }
 
     /// The signatures of what a slice says of an output after this push says the same, if they change.
-    pub(super) fn joined_realisation(
+    pub(super) fn merged_realisation(
         &self,
         held: &[Signature],
         realisation: &Realisation,
         builders: Builders,
     ) -> Option<Vec<Signature>> {
         let trusted = self.realisations.get(&realisation.id);
-        joined(
+        merged(
             held,
             &realisation.signatures,
             trusted,
@@ -121,17 +121,17 @@ impl Signed {
 pub(super) async fn verify(
     parts: &Parts,
     target: &Target,
-    wanted: &Arc<Wanted>,
+    request: &Arc<ParsedRequest>,
 ) -> Result<Signed, ApiError> {
     // Most pushes of people. What a builder raises may be signed all the same.
-    if !target.builder && !wanted.has_signatures() {
+    if !target.builder && !request.has_signatures() {
         return Ok(Signed::default());
     }
     let question = {
-        let (target, wanted) = (target.clone(), Arc::clone(wanted));
+        let (target, request) = (target.clone(), Arc::clone(request));
         parts
             .database
-            .read(move |read| Question::read(read, &target, &wanted))
+            .read(move |read| Question::read(read, &target, &request))
             .await?
     };
     let question = Arc::new(question);
@@ -143,21 +143,22 @@ pub(super) async fn verify(
     let mut allowances = Allowances::new();
     for turn in question.turns() {
         let place = parts.receiving.processor().await?;
-        let (question, wanted) = (Arc::clone(&question), Arc::clone(wanted));
+        let (question, request) = (Arc::clone(&question), Arc::clone(request));
         let (signatures, store_dir) = (parts.signatures.clone(), parts.store_dir.clone());
-        let verified = tokio::task::spawn_blocking(move || {
+        let verifying = tokio::task::spawn_blocking(move || {
             // Held by the task: a turn ends when its work does.
             let _place = place;
-            let verified =
-                question.verified(turn, &wanted, &signatures, &store_dir, &mut allowances);
-            (verified, allowances)
+            question.verify(
+                turn,
+                &request,
+                &signatures,
+                &store_dir,
+                &mut allowances,
+                &mut signed,
+            );
+            (signed, allowances)
         });
-        let verified = verified.await.map_err(ApiError::internal)?;
-        let (verified, left) = verified;
-        allowances = left;
-        signed.upstream.extend(verified.upstream);
-        signed.paths.extend(verified.paths);
-        signed.realisations.extend(verified.realisations);
+        (signed, allowances) = verifying.await.map_err(ApiError::internal)?;
     }
     let not_verified = allowances.not_verified();
     if not_verified > 0 {
@@ -226,7 +227,7 @@ enum Which {
 }
 
 impl Question {
-    fn read(read: &Read, target: &Target, wanted: &Wanted) -> Result<Self, DatabaseError> {
+    fn read(read: &Read, target: &Target, request: &ParsedRequest) -> Result<Self, DatabaseError> {
         let trusted = contests::trusted_keys_of_slice(read, target.flake_id)?;
         let mut question = Self {
             trusted,
@@ -235,26 +236,26 @@ impl Question {
             items: Vec::new(),
         };
         if target.builder && !question.trusted.is_empty() {
-            question.read_held(read, target, wanted)?;
+            question.read_held(read, target, request)?;
         }
         let any_trusted = !question.trusted.is_empty();
-        let any_key = any_trusted || !wanted.upstream_keys.is_empty();
+        let any_key = any_trusted || !request.upstream_keys.is_empty();
         let mut items = Vec::new();
         let mut item = |which, signatures: usize, is_asked: bool| {
             if signatures > 0 && is_asked {
                 items.push(Item { which, signatures });
             }
         };
-        for (index, info) in wanted.paths.iter().enumerate() {
+        for (index, info) in request.paths.iter().enumerate() {
             let held = question.held_paths.get(&info.path.hash());
             let signatures = info.signatures.len() + held.map_or(0, Vec::len);
             item(Which::Path(index), signatures, any_key);
         }
-        for (hash, info) in &wanted.context {
-            let is_asked = !wanted.upstream_keys.is_empty();
+        for (hash, info) in &request.context {
+            let is_asked = !request.upstream_keys.is_empty();
             item(Which::Context(*hash), info.signatures.len(), is_asked);
         }
-        for (index, realisation) in wanted.realisations.iter().enumerate() {
+        for (index, realisation) in request.realisations.iter().enumerate() {
             let held = question.held_realisations.get(&realisation.id);
             let signatures = realisation.signatures.len() + held.map_or(0, Vec::len);
             item(Which::Realisation(index), signatures, any_trusted);
@@ -267,11 +268,12 @@ impl Question {
         &mut self,
         read: &Read,
         target: &Target,
-        wanted: &Wanted,
+        request: &ParsedRequest,
     ) -> Result<(), DatabaseError> {
-        let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
+        let hashes: Vec<StorePathHash> =
+            request.paths.iter().map(|info| info.path.hash()).collect();
         let present = slices::present(read, target.flake_id, &hashes)?;
-        for info in &wanted.paths {
+        for info in &request.paths {
             let hash = info.path.hash();
             if let Some(there) = present.get(&hash)
                 && !there.builder
@@ -280,9 +282,9 @@ impl Question {
                 self.held_paths.insert(hash, there.parsed_signatures());
             }
         }
-        let outputs = wanted.realisations.iter().map(|it| &it.id);
+        let outputs = request.realisations.iter().map(|it| &it.id);
         let words = realisations::present(read, target.flake_id, outputs)?;
-        for realisation in &wanted.realisations {
+        for realisation in &request.realisations {
             if let Some(there) = words.get(&realisation.id)
                 && !there.builder
                 && there.realisation.out_path == realisation.out_path
@@ -311,21 +313,22 @@ impl Question {
         turns
     }
 
-    fn verified(
+    /// Verifies the items of a turn, and adds to what is signed.
+    fn verify(
         &self,
         turn: Range<usize>,
-        wanted: &Wanted,
+        request: &ParsedRequest,
         signatures: &Signatures,
         store_dir: &StoreDir,
         allowances: &mut Allowances,
-    ) -> Signed {
-        let mut signed = Signed::default();
+        signed: &mut Signed,
+    ) {
         for item in &self.items[turn] {
             allowances.item();
             let (told, realisation) = match &item.which {
-                Which::Path(index) => (Some(&wanted.paths[*index]), None),
-                Which::Context(hash) => (wanted.context.get(hash), None),
-                Which::Realisation(index) => (None, Some(&wanted.realisations[*index])),
+                Which::Path(index) => (Some(&request.paths[*index]), None),
+                Which::Context(hash) => (request.context.get(hash), None),
+                Which::Realisation(index) => (None, Some(&request.realisations[*index])),
             };
             let Allowances {
                 upstream,
@@ -342,7 +345,7 @@ impl Question {
             if let Some(info) = told {
                 let hash = info.path.hash();
                 let fingerprint = info.fingerprint(store_dir);
-                let (keys, sent) = (&wanted.upstream_keys, &info.signatures);
+                let (keys, sent) = (&request.upstream_keys, &info.signatures);
                 if signatures.any_made_by(keys, sent, &fingerprint, upstream) {
                     signed.upstream.insert(hash);
                 }
@@ -358,7 +361,6 @@ impl Question {
                 signed.realisations.extend(made);
             }
         }
-        signed
     }
 }
 

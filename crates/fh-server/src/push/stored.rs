@@ -6,7 +6,7 @@ use fh_nix::StoreDir;
 use serde::{Deserialize, Serialize};
 
 use super::parse::parse;
-use super::wanted::Wanted;
+use super::request::ParsedRequest;
 
 /// What a push puts into its slice.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ impl StoredPlan {
     }
 
     /// It parsed, as a request. It was accepted once, so no limit applies.
-    pub(super) fn wanted(self, store_dir: &StoreDir) -> Result<Wanted, ApiError> {
+    pub(super) fn parsed(self, store_dir: &StoreDir) -> Result<ParsedRequest, ApiError> {
         let request = PushRequest {
             paths: self.paths,
             skip_signed_by: Vec::new(),
@@ -51,7 +51,7 @@ impl StoredPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::wanted::Content;
+    use crate::push::request::Content;
 
     #[test]
     fn a_plan_of_before_there_were_realisations_is_read() {
@@ -67,7 +67,7 @@ mod tests {
         ] {
             let plan = StoredPlan::from_json(stored.as_bytes()).unwrap();
             let again = StoredPlan::from_json(&plan.to_json().unwrap()).unwrap();
-            let content = Content::from(again.wanted(&StoreDir::default()).unwrap());
+            let content = Content::from(again.parsed(&StoreDir::default()).unwrap());
             assert_eq!(content.paths.len(), 1, "{stored}");
             assert_eq!(content.realisations.len(), realisations, "{stored}");
         }

@@ -5,7 +5,7 @@
 //! over a bad line still gets on.
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,90 +13,36 @@ use bytes::Bytes;
 use fh_access::ApiError;
 use fh_api::{BatchAnswer, NarAnswer, NarRejection};
 use fh_nix::NarHash;
-use fh_persistence::database::Database;
-use fh_persistence::storage::{Checksum, FileStorage, StagedFile};
+use fh_persistence::storage::{Checksum, FileStorage, StagedFile, StorageError};
 
-use super::body::{BodyReader, PIECE};
+use super::backend::Backend;
+use super::body::BodyReader;
 use super::frames::{FrameDecoder, largest_for};
 use super::log::{LogRecord, ReceivedLogs};
 use super::open_push::OpenPush;
 use super::parser::{BatchFault, BatchParser, Token};
 use super::publish::{Arrival, Publisher};
+use super::record::{RecordBytes, staged};
 use super::verify::{Expected, Verifiers, verify};
-use crate::telemetry::Metrics;
 
 /// Records that are not of the push, or there twice, before the rest of a batch is not looked at.
 const STRANGERS: usize = 100;
 
-/// Publishes the good ones, and answers for all.
-async fn publish(
-    push: &OpenPush,
-    outcomes: Vec<Outcome>,
-    publisher: &Publisher,
-) -> Result<BatchAnswer, ApiError> {
-    let mut arrivals = Vec::new();
-    let mut nars = Vec::with_capacity(outcomes.len());
-    for Outcome { nar_hash, verdict } in outcomes {
-        let rejected = match verdict {
-            Ok(Good {
-                nar_size,
-                checksum,
-                file,
-            }) => {
-                arrivals.push(Arrival {
-                    flake_id: push.flake_id,
-                    account_id: push.account_id,
-                    nar_hash,
-                    nar_size,
-                    checksum,
-                    file,
-                });
-                None
-            }
-            Err(message) => Some(NarRejection { message }),
-        };
-        nars.push(NarAnswer {
-            nar_hash: nar_hash.to_base32(),
-            rejected,
-        });
-    }
-    // What was stored of the batch counts; the rest is sent again with it.
-    let published = publisher.publish(arrivals).await?;
-    published.into_iter().collect::<Result<(), _>>()?;
-    Ok(BatchAnswer {
-        nars,
-        logs: Vec::new(),
-    })
-}
-
 /// What became of one record; in the latter case, a sentence that says why.
 struct Outcome {
     nar_hash: NarHash,
-    verdict: Result<Good, String>,
-}
-
-/// A verified NAR.
-struct Good {
-    nar_size: u64,
-    checksum: Checksum,
-    file: StagedFile,
+    verdict: Result<Arrival, String>,
 }
 
 /// A record that has begun.
-struct Current {
-    nar_hash: NarHash,
-    length: u64,
-    intake: Intake,
-}
-
-/// Where the bytes of the present record go.
-enum Intake {
-    /// Nowhere: it is refused already, with this sentence.
-    Refused(String),
-    /// Into memory, while it is small.
-    Memory(Expected, Vec<u8>),
-    /// Into its file.
-    File(Expected, StagedFile),
+enum Current {
+    /// Where its bytes go; nowhere if it is refused already, with this sentence.
+    Nar {
+        nar_hash: NarHash,
+        length: u64,
+        intake: Result<(Expected, RecordBytes), String>,
+    },
+    Log(LogRecord),
 }
 
 /// Takes a batch apart, step by step, on blocking threads.
@@ -104,13 +50,11 @@ pub(super) struct Receiver {
     parser: BatchParser,
     push: Arc<OpenPush>,
     largest: u64,
-    storage: FileStorage,
-    metrics: Metrics,
+    backend: Backend,
     seen: HashSet<NarHash>,
     strangers: usize,
+    /// None after a record that was in one piece, too.
     current: Option<Current>,
-    /// The record that has begun, where it is a log.
-    current_log: Option<LogRecord>,
     logs: ReceivedLogs,
     outcomes: Vec<Outcome>,
 }
@@ -120,20 +64,17 @@ impl Receiver {
     pub(super) fn new(
         push: Arc<OpenPush>,
         largest: u64,
-        storage: &FileStorage,
-        metrics: &Metrics,
+        backend: &Backend,
         body: &BodyReader,
     ) -> Self {
         Self {
             parser: BatchParser::new(body.limit()),
             push,
             largest,
-            storage: storage.clone(),
-            metrics: metrics.clone(),
+            backend: backend.clone(),
             seen: HashSet::new(),
             strangers: 0,
             current: None,
-            current_log: None,
             logs: ReceivedLogs::default(),
             outcomes: Vec::new(),
         }
@@ -145,9 +86,8 @@ impl Receiver {
         body: &mut BodyReader,
         verifiers: &Verifiers,
         publisher: &Publisher,
-        database: &Database,
     ) -> Result<BatchAnswer, ApiError> {
-        let push = Arc::clone(&self.push);
+        let (push, database) = (Arc::clone(&self.push), self.backend.database.clone());
         let mut logs = Vec::new();
         let mut receiver = self;
         let failure = loop {
@@ -167,16 +107,17 @@ impl Receiver {
                 break Some(error);
             }
             if receiver.logs.is_much() {
-                logs.extend(receiver.logs.store(&push, database).await?);
+                logs.extend(receiver.logs.store(&push, &database).await?);
             }
         };
-        logs.extend(receiver.logs.store(&push, database).await?);
-        let (outcomes, ended) = receiver.finish();
-        let mut answer = publish(&push, outcomes, publisher).await?;
-        answer.logs = logs;
-        match failure.or(ended.err()) {
+        logs.extend(receiver.logs.store(&push, &database).await?);
+        let Self {
+            outcomes, parser, ..
+        } = receiver;
+        let nars = publish(outcomes, publisher).await?;
+        match failure.or(parser.finish().err().map(ApiError::from)) {
             Some(error) => Err(error),
-            None => Ok(answer),
+            None => Ok(BatchAnswer { nars, logs }),
         }
     }
 
@@ -194,31 +135,27 @@ impl Receiver {
         Ok(())
     }
 
-    fn finish(self) -> (Vec<Outcome>, Result<(), ApiError>) {
-        (self.outcomes, self.parser.finish().map_err(ApiError::from))
-    }
-
     fn start(&mut self, nar_hash: NarHash, length: u64) -> Result<(), ApiError> {
-        if let Some(log) = LogRecord::begin(&nar_hash, length, &self.push, &self.storage)? {
+        let storage = &self.backend.storage;
+        if let Some(log) = LogRecord::begin(&nar_hash, length, &self.push, storage)? {
             if log.is_stranger() {
                 self.count_stranger("a log that it is not for")?;
             }
-            self.current_log = Some(log);
+            self.current = Some(Current::Log(log));
             return Ok(());
         }
         let intake = match self.admit(nar_hash) {
             Err(message) => {
                 self.count_stranger(&message)?;
-                Intake::Refused(message)
+                Err(message)
             }
-            Ok(expected) if length > largest_for(expected.nar_size) => Intake::Refused(format!(
+            Ok(expected) if length > largest_for(expected.nar_size) => Err(format!(
                 "the NAR of {} was refused: {length} bytes are more than {} of content need",
                 expected.path, expected.nar_size
             )),
-            Ok(expected) if length <= PIECE as u64 => Intake::Memory(expected, Vec::new()),
-            Ok(expected) => Intake::File(expected, self.storage.stage()?),
+            Ok(expected) => Ok((expected, RecordBytes::of(length, &self.backend.storage)?)),
         };
-        self.current = Some(Current {
+        self.current = Some(Current::Nar {
             nar_hash,
             length,
             intake,
@@ -258,102 +195,114 @@ impl Receiver {
     }
 
     fn take(&mut self, data: &[u8], decoder: &mut FrameDecoder) -> Result<(), ApiError> {
-        if let Some(log) = &mut self.current_log {
-            return Ok(log.take(data)?);
-        }
-        let Some(current) = &mut self.current else {
-            return Ok(());
-        };
-        match &mut current.intake {
-            Intake::Refused(_) => {}
-            Intake::File(_, file) => file.append(data)?,
+        let whole = |length: u64, memory: &[u8]| memory.is_empty() && data.len() as u64 == length;
+        match self.current.take() {
             // Most records lie in one piece: then they are checked where they lie.
-            Intake::Memory(expected, memory)
-                if memory.is_empty() && data.len() as u64 == current.length =>
-            {
-                let verdict = keep(data, expected, &self.storage, decoder, &self.metrics)?;
-                let nar_hash = current.nar_hash;
+            Some(Current::Nar {
+                nar_hash,
+                length,
+                intake: Ok((expected, RecordBytes::Memory(memory))),
+            }) if whole(length, &memory) => {
+                let checked = self.check(decoder, &expected, data)?;
+                let keep = |storage: &FileStorage| staged(storage, data);
+                let verdict = self.verdict(&expected, checked, keep)?;
                 self.outcomes.push(Outcome { nar_hash, verdict });
-                self.current = None;
             }
-            Intake::Memory(_, memory) => memory.extend_from_slice(data),
+            mut other => {
+                match &mut other {
+                    Some(Current::Nar {
+                        intake: Ok((_, bytes)),
+                        ..
+                    }) => bytes.append(data)?,
+                    Some(Current::Log(log)) => log.take(data)?,
+                    Some(Current::Nar { intake: Err(_), .. }) | None => {}
+                }
+                self.current = other;
+            }
         }
         Ok(())
     }
 
     fn end(&mut self, decoder: &mut FrameDecoder) -> Result<(), ApiError> {
-        if let Some(log) = self.current_log.take() {
-            return self.logs.end(log, decoder);
+        match self.current.take() {
+            None => {}
+            Some(Current::Log(log)) => self.logs.end(log, decoder)?,
+            Some(Current::Nar {
+                nar_hash, intake, ..
+            }) => {
+                let verdict = match intake {
+                    Err(message) => Err(message),
+                    Ok((expected, mut bytes)) => {
+                        let checked = self.check(decoder, &expected, bytes.reader()?)?;
+                        self.verdict(&expected, checked, |storage| bytes.into_file(storage))?
+                    }
+                };
+                self.outcomes.push(Outcome { nar_hash, verdict });
+            }
         }
-        let Some(current) = self.current.take() else {
-            return Ok(());
-        };
-        let verdict = match current.intake {
-            Intake::Refused(message) => Err(message),
-            Intake::Memory(expected, memory) => {
-                keep(&memory, &expected, &self.storage, decoder, &self.metrics)?
-            }
-            Intake::File(expected, mut file) => {
-                file.close();
-                let reader = BufReader::with_capacity(PIECE, file.reader()?);
-                let nar_size = expected.nar_size;
-                let checked = check(decoder, reader, &expected, &self.metrics)?;
-                checked.map(|checksum| Good {
-                    nar_size,
-                    checksum,
-                    file,
-                })
-            }
-        };
-        self.outcomes.push(Outcome {
-            nar_hash: current.nar_hash,
-            verdict,
-        });
         Ok(())
     }
-}
 
-/// Checks a record that is in memory, and writes it to its file.
-fn keep(
-    compressed: &[u8],
-    expected: &Expected,
-    storage: &FileStorage,
-    decoder: &mut FrameDecoder,
-    metrics: &Metrics,
-) -> Result<Result<Good, String>, ApiError> {
-    let checksum = match check(decoder, compressed, expected, metrics)? {
-        Ok(checksum) => checksum,
-        Err(message) => return Ok(Err(message)),
-    };
-    let mut file = storage.stage()?;
-    file.append(compressed)?;
-    file.close();
-    Ok(Ok(Good {
-        nar_size: expected.nar_size,
-        checksum,
-        file,
-    }))
-}
-
-/// Checks a record: a fault of the sender is a sentence, one of this machine an error.
-fn check(
-    decoder: &mut FrameDecoder,
-    compressed: impl BufRead,
-    expected: &Expected,
-    metrics: &Metrics,
-) -> Result<Result<Checksum, String>, ApiError> {
-    let since = Instant::now();
-    let frames = decoder.frames(compressed).of_sender();
-    let result = verify(frames, expected.nar_hash, expected.nar_size);
-    metrics.nar_verified(since.elapsed(), result.is_ok());
-    match result {
-        Ok(checksum) => Ok(Ok(checksum)),
-        Err(fault) if fault.is_senders() => Ok(Err(format!(
-            "the NAR of {} was refused: {fault}",
-            expected.path
-        ))),
-        Err(fault) => Err(ApiError::internal(fault)),
+    /// Checks a NAR: a fault of the sender is a sentence, one of this machine an error.
+    fn check(
+        &self,
+        decoder: &mut FrameDecoder,
+        expected: &Expected,
+        compressed: impl BufRead,
+    ) -> Result<Result<Checksum, String>, ApiError> {
+        let since = Instant::now();
+        let frames = decoder.frames(compressed).of_sender();
+        let result = verify(frames, expected.nar_hash, expected.nar_size);
+        self.backend
+            .metrics
+            .nar_verified(since.elapsed(), result.is_ok());
+        match result {
+            Ok(checksum) => Ok(Ok(checksum)),
+            Err(fault) if fault.is_senders() => Ok(Err(format!(
+                "the NAR of {} was refused: {fault}",
+                expected.path
+            ))),
+            Err(fault) => Err(ApiError::internal(fault)),
+        }
     }
+
+    /// A NAR that was found to be good is kept in a file.
+    fn verdict(
+        &self,
+        expected: &Expected,
+        checked: Result<Checksum, String>,
+        keep: impl FnOnce(&FileStorage) -> Result<StagedFile, StorageError>,
+    ) -> Result<Result<Arrival, String>, ApiError> {
+        let checksum = match checked {
+            Ok(checksum) => checksum,
+            Err(message) => return Ok(Err(message)),
+        };
+        Ok(Ok(Arrival {
+            key: self.push.upload_key(expected),
+            checksum,
+            file: keep(&self.backend.storage)?,
+        }))
+    }
+}
+
+/// Publishes the good ones, and answers for all.
+async fn publish(
+    outcomes: Vec<Outcome>,
+    publisher: &Publisher,
+) -> Result<Vec<NarAnswer>, ApiError> {
+    let mut arrivals = Vec::new();
+    let mut nars = Vec::with_capacity(outcomes.len());
+    for Outcome { nar_hash, verdict } in outcomes {
+        let rejected = verdict.map(|arrival| arrivals.push(arrival)).err();
+        nars.push(NarAnswer {
+            nar_hash: nar_hash.to_base32(),
+            rejected: rejected.map(|message| NarRejection { message }),
+        });
+    }
+    // What was stored of the batch counts; the rest is sent again with it.
+    let published = publisher.publish(arrivals).await?;
+    published.into_iter().collect::<Result<(), _>>()?;
+    Ok(nars)
 }
 
 impl From<BatchFault> for ApiError {

@@ -8,6 +8,7 @@
 
 use std::io::{self, BufRead};
 
+use fh_nix::{Hasher, NarHash};
 use fh_persistence::storage::RunningChecksum;
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
@@ -51,18 +52,14 @@ pub(crate) enum FrameFault {
         /// Where, in compressed bytes.
         offset: u64,
     },
-    /// zstd refuses it.
+    /// The reference implementation refuses it.
     #[error("it cannot be decompressed: {problem}")]
-    Corrupt {
-        /// zstd's words.
-        problem: &'static str,
-    },
+    Corrupt { problem: &'static str },
     /// Its window is larger than readers take.
     #[error("at byte {offset}, a zstd frame needs too much memory: a window of {window} bytes")]
     Window {
         /// Where, in compressed bytes.
         offset: u64,
-        /// Bytes.
         window: u64,
     },
     /// The last frame is not whole.
@@ -177,6 +174,23 @@ impl<R: BufRead> Frames<'_, R> {
             refuses_empty: true,
             ..self
         }
+    }
+
+    /// Reads all of it: the hash and the size of the content; `None` where it is more than `most` bytes, of which nothing
+    /// further is decompressed then.
+    pub(crate) fn content(mut self, most: u64) -> Result<Option<(NarHash, u64)>, FrameFault> {
+        let mut hasher = Hasher::new();
+        let mut size = 0;
+        while let Some(step) = self.next()? {
+            if let Step::Data(bytes) = step {
+                size += bytes.len() as u64;
+                if size > most {
+                    return Ok(None);
+                }
+                hasher.update(bytes);
+            }
+        }
+        Ok(Some((hasher.finish(), size)))
     }
 
     /// The checksum of the compressed bytes so far, of those before the stream too.

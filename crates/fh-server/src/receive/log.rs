@@ -3,18 +3,18 @@
 //! A log that cannot be taken is named in the answer like a NAR that cannot, and nothing else fails for
 //! it.
 
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::BufRead;
 
 use fh_access::ApiError;
 use fh_api::{LOG_RECORD, LogAnswer, NarRejection};
-use fh_nix::{Hasher, NarHash, StorePath, StorePathHash};
+use fh_nix::{NarHash, StorePath, StorePathHash};
 use fh_persistence::database::logs::{self, Log};
 use fh_persistence::database::{Database, Decided};
-use fh_persistence::storage::{FileStorage, StagedFile, StorageError};
+use fh_persistence::storage::{FileStorage, StorageError};
 
-use super::body::PIECE;
-use super::frames::{FrameDecoder, FrameFault, Step, largest_for};
+use super::frames::{FrameDecoder, FrameFault, largest_for};
 use super::open_push::OpenPush;
+use super::record::RecordBytes;
 
 /// Longest log that is taken, in uncompressed bytes: some hundred thousand lines. Whoever has a longer
 /// one leaves out its middle.
@@ -31,12 +31,7 @@ enum LogFault {
     TooLong,
     /// It takes up more room than its content does.
     #[error("{stored} bytes are more than {size} of content need")]
-    Padded {
-        /// Bytes that came.
-        stored: u64,
-        /// Bytes of content.
-        size: u64,
-    },
+    Padded { stored: u64, size: u64 },
     /// It is not zstd, or cannot be read.
     #[error(transparent)]
     Frames(#[from] FrameFault),
@@ -48,13 +43,7 @@ pub(super) struct LogRecord {
     hash: StorePathHash,
     /// Which derivation it is of; else a sentence.
     derivation: Result<StorePath, String>,
-    content: Content,
-}
-
-/// Compressed bytes.
-enum Content {
-    Memory(Vec<u8>),
-    File(StagedFile),
+    content: RecordBytes,
 }
 
 /// A log that has come to its end.
@@ -68,7 +57,7 @@ struct Good {
     derivation: StorePath,
     log_hash: NarHash,
     log_size: u64,
-    content: Content,
+    content: RecordBytes,
 }
 
 impl LogRecord {
@@ -92,11 +81,8 @@ impl LogRecord {
             )),
             Some(derivation) => Ok(derivation.clone()),
         };
-        let content = if length <= PIECE as u64 || derivation.is_err() {
-            Content::Memory(Vec::new())
-        } else {
-            Content::File(storage.stage()?)
-        };
+        let length = if derivation.is_ok() { length } else { 0 };
+        let content = RecordBytes::of(length, storage)?;
         Ok(Some(Self {
             hash,
             derivation,
@@ -111,14 +97,10 @@ impl LogRecord {
 
     /// Takes more of its bytes.
     pub(super) fn take(&mut self, data: &[u8]) -> Result<(), StorageError> {
-        match &mut self.content {
-            _ if self.derivation.is_err() => Ok(()),
-            Content::Memory(memory) => {
-                memory.extend_from_slice(data);
-                Ok(())
-            }
-            Content::File(file) => file.append(data),
+        if self.derivation.is_err() {
+            return Ok(());
         }
+        self.content.append(data)
     }
 }
 
@@ -144,23 +126,8 @@ impl ReceivedLogs {
         let verdict = match derivation {
             Err(message) => Err(message),
             Ok(derivation) => {
-                let (checked, length) = match &mut content {
-                    Content::Memory(memory) => {
-                        (check(decoder, memory.as_slice()), memory.len() as u64)
-                    }
-                    Content::File(file) => {
-                        file.close();
-                        let reader = BufReader::with_capacity(PIECE, file.reader()?);
-                        (check(decoder, reader), file.length())
-                    }
-                };
-                let checked = checked.and_then(|(hash, size)| {
-                    if length > largest_for(size) {
-                        let stored = length;
-                        return Err(LogFault::Padded { stored, size });
-                    }
-                    Ok((hash, size))
-                });
+                let length = content.length();
+                let checked = check(decoder, content.reader()?, length);
                 match checked {
                     Ok((log_hash, log_size)) => {
                         self.waiting += length;
@@ -211,8 +178,12 @@ impl ReceivedLogs {
                 for Arrived { hash, verdict } in arrived {
                     let rejected = match verdict {
                         Ok(good) => {
-                            let (derivation, log) = good.into_log()?;
-                            logs::receive(tx, target, &derivation, &log)?;
+                            let log = Log {
+                                log_hash: good.log_hash,
+                                log_size: good.log_size,
+                                content: good.content.into_memory()?,
+                            };
+                            logs::receive(tx, target, &good.derivation, &log)?;
                             None
                         }
                         Err(message) => Some(NarRejection { message }),
@@ -228,39 +199,16 @@ impl ReceivedLogs {
     }
 }
 
-impl Good {
-    fn into_log(self) -> Result<(StorePath, Log), ApiError> {
-        let content = match self.content {
-            Content::Memory(memory) => memory,
-            Content::File(file) => {
-                let mut content = Vec::new();
-                let read = file.reader()?.read_to_end(&mut content);
-                read.map_err(ApiError::internal)?;
-                content
-            }
-        };
-        let log = Log {
-            log_hash: self.log_hash,
-            log_size: self.log_size,
-            content,
-        };
-        Ok((self.derivation, log))
+/// Reads through a log that came in so many bytes: its hash and its size.
+fn check(
+    decoder: &mut FrameDecoder,
+    compressed: impl BufRead,
+    stored: u64,
+) -> Result<(NarHash, u64), LogFault> {
+    let frames = decoder.frames(compressed).of_sender();
+    let (hash, size) = frames.content(LOG_SIZE)?.ok_or(LogFault::TooLong)?;
+    if stored > largest_for(size) {
+        return Err(LogFault::Padded { stored, size });
     }
-}
-
-/// Reads through a log: its hash and its size.
-fn check(decoder: &mut FrameDecoder, compressed: impl BufRead) -> Result<(NarHash, u64), LogFault> {
-    let mut hasher = Hasher::new();
-    let mut size = 0;
-    let mut frames = decoder.frames(compressed).of_sender();
-    while let Some(step) = frames.next()? {
-        if let Step::Data(bytes) = step {
-            size += bytes.len() as u64;
-            if size > LOG_SIZE {
-                return Err(LogFault::TooLong);
-            }
-            hasher.update(bytes);
-        }
-    }
-    Ok((hasher.finish(), size))
+    Ok((hash, size))
 }

@@ -18,31 +18,31 @@
 //! - a request that is given up, at whatever point, leaves the staging area as if it had not been
 //!   made, or as if it had been finished.
 
+mod backend;
 mod batch;
 mod blocking;
 mod body;
-mod early;
 mod frames;
 mod log;
 mod open_push;
 mod parser;
 mod partial;
 mod publish;
+mod record;
 mod uploads;
 mod verify;
+mod waiting_room;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fh_access::ApiError;
 use fh_api::{BatchAnswer, PartAnswer};
-use fh_persistence::database::Database;
 use fh_persistence::room::Level;
-use fh_persistence::storage::{FileStorage, PartialKey};
-use fh_persistence::tenure::Tenure;
 use fh_settings::Settings;
 use fh_shares::{Holders, Share, Shares};
 
+pub(crate) use self::backend::Backend;
 pub(crate) use self::body::BodyReader;
 pub(crate) use self::frames::{FrameDecoder, FrameFault, Step};
 pub(crate) use self::log::LOG_SIZE;
@@ -51,8 +51,6 @@ pub(crate) use self::publish::{Publisher, Turn};
 pub(crate) use self::uploads::Uploads;
 use self::verify::Verifiers;
 pub(crate) use self::verify::{Expected, NarFault, verify};
-use crate::lookup::Lookup;
-use crate::telemetry::Metrics;
 
 /// Bodies that are read at the same time. Each holds at most two pieces; more of them wait unread.
 const BODIES: u64 = 128;
@@ -63,58 +61,38 @@ const WAITING: u64 = BODIES;
 /// The intake of NARs; clones share it.
 #[derive(Clone)]
 pub(crate) struct Receiving {
-    storage: FileStorage,
-    database: Database,
+    backend: Backend,
     verifiers: Verifiers,
     publisher: Publisher,
     uploads: Uploads,
     bodies: Shares,
-    metrics: Metrics,
     batched_nar_size: u64,
     stall: Duration,
 }
 
 impl Receiving {
     /// With nothing under way.
-    pub(crate) fn new(
-        settings: &Settings,
-        storage: FileStorage,
-        database: Database,
-        lookup: Lookup,
-        metrics: Metrics,
-        tenure: Tenure,
-    ) -> Self {
+    pub(crate) fn new(settings: &Settings, backend: Backend) -> Self {
         let verifiers = Verifiers::new(settings.limits.verifications);
-        let publisher = Publisher::new(
-            storage.clone(),
-            database.clone(),
-            lookup,
-            metrics.clone(),
-            tenure,
-        );
+        let publisher = Publisher::new(backend.clone());
         let uploads = Uploads::new(
-            storage.clone(),
-            database.clone(),
+            backend.clone(),
             verifiers.clone(),
             publisher.clone(),
-            metrics.clone(),
             settings.limits.part_size,
             settings.timeouts.stall,
         );
         Self {
-            storage,
-            database,
+            backend,
             verifiers,
             publisher,
             uploads,
             bodies: Shares::of_parts(BODIES, WAITING),
-            metrics,
             batched_nar_size: settings.limits.batched_nar_size,
             stall: settings.timeouts.stall,
         }
     }
 
-    /// What makes objects.
     pub(crate) fn publisher(&self) -> &Publisher {
         &self.publisher
     }
@@ -142,17 +120,10 @@ impl Receiving {
         body: &mut BodyReader,
     ) -> Result<BatchAnswer, ApiError> {
         let _place = self.place(holders).await?;
-        let _counted = self.metrics.upload_started();
-        let receiver = batch::Receiver::new(
-            push,
-            self.batched_nar_size,
-            &self.storage,
-            &self.metrics,
-            body,
-        );
-        receiver
-            .receive(body, &self.verifiers, &self.publisher, &self.database)
-            .await
+        let _counted = self.backend.metrics.upload_started();
+        let receiver = batch::Receiver::new(push, self.batched_nar_size, &self.backend, body);
+        let received = receiver.receive(body, &self.verifiers, &self.publisher);
+        received.await
     }
 
     /// Receives part `number` of a NAR of a push.
@@ -167,22 +138,18 @@ impl Receiving {
         holders: Holders,
         body: &mut BodyReader,
     ) -> Result<PartAnswer, ApiError> {
-        let key = PartialKey {
-            flake_id: push.flake_id,
-            account_id: push.account_id,
-            nar_hash: expected.nar_hash,
-            nar_size: expected.nar_size,
-        };
+        let key = push.upload_key(expected);
         self.uploads
             .receive_part(key, expected, number, holders, body, async || {
-                Ok((self.place(holders).await?, self.metrics.upload_started()))
+                let place = self.place(holders).await?;
+                Ok((place, self.backend.metrics.upload_started()))
             })
             .await
     }
 
     /// Waits until a body may be read.
     async fn place(&self, holders: Holders) -> Result<Share, ApiError> {
-        if self.database.room().level().await != Level::Enough {
+        if self.backend.database.room().level().await != Level::Enough {
             return Err(ApiError::NoRoom);
         }
         let place = tokio::time::timeout(self.stall, self.bodies.take(holders, 1)).await;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
 use fh_persistence::database::{Decided, Timestamp};
+use fh_persistence::storage::UploadKey;
 use uuid::Uuid;
 
 use super::verify::Expected;
@@ -11,11 +12,9 @@ use super::verify::Expected;
 /// A push between its plan and its commit, as uploads need it.
 #[derive(Debug)]
 pub(crate) struct OpenPush {
-    /// Its public id.
     pub(crate) id: Uuid,
     /// The slice that it is for.
     pub(crate) flake_id: i64,
-    /// Whose it is.
     pub(crate) account_id: i64,
     /// Until when it can be worked on.
     pub(crate) expires_at: Timestamp,
@@ -68,6 +67,11 @@ impl OpenPush {
     /// The derivation of that hash, if it is the deriver of a path of the push.
     pub(super) fn deriver(&self, hash: &StorePathHash) -> Option<&StorePath> {
         self.derivers.get(hash)
+    }
+
+    /// The upload of one of its NARs.
+    pub(crate) fn upload_key(&self, expected: &Expected) -> UploadKey {
+        expected.upload_key(self.flake_id, self.account_id)
     }
 
     /// What a NAR must be, if it is one of the push.

@@ -15,7 +15,6 @@ pub(crate) enum BatchFault {
         .nar_hash.to_base32()
     )]
     TooLong {
-        /// Which NAR.
         nar_hash: NarHash,
         /// Bytes that it says it has.
         length: u64,
@@ -30,7 +29,7 @@ pub(crate) enum BatchFault {
 /// What comes next in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
-    /// A record begins.
+    /// A record begins with its header.
     Start {
         /// Which NAR it is said to be.
         nar_hash: NarHash,
@@ -115,7 +114,7 @@ impl BatchParser {
         }
     }
 
-    /// Ends the body.
+    /// Ends the body, which must not be within a record.
     pub(crate) fn finish(self) -> Result<(), BatchFault> {
         match self.state {
             State::Header { filled: 0, .. } => Ok(()),

@@ -9,7 +9,7 @@ use std::io::BufReader;
 use std::time::{Duration, Instant};
 
 use fh_persistence::storage::{
-    Checksum, FileStorage, OpenPartial, PartialFile, PartialKey, RunningChecksum, StorageError,
+    Checksum, FileStorage, OpenPartial, PartialFile, RunningChecksum, StorageError, UploadKey,
 };
 
 use super::body::PIECE;
@@ -25,12 +25,11 @@ pub(crate) enum PartFault {
     /// It does not have as many bytes as a part has. For the sender.
     #[error("it decompresses to {found} bytes, but this part must have {expected}")]
     Length {
-        /// Bytes found.
         found: u64,
         /// Bytes that it must have.
         expected: u64,
     },
-    /// This machine failed.
+    /// A file could not be used; no fault of the sender.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -58,7 +57,7 @@ struct Good {
     parts: u64,
     /// Bytes of the file that they fill.
     length: u64,
-    /// Of these bytes.
+    /// Checksum of these bytes.
     sum: RunningChecksum,
     check: NarCheck,
 }
@@ -78,7 +77,7 @@ impl PartialNar {
     /// An upload as far as its file tells; one that has not begun where there is none.
     pub(crate) fn resume(
         storage: &FileStorage,
-        key: &PartialKey,
+        key: &UploadKey,
         expected: Expected,
         part_size: u64,
         decoder: &mut FrameDecoder,
@@ -220,7 +219,7 @@ impl PartialNar {
         Ok(self.good.sum.value())
     }
 
-    /// Forgets all parts.
+    /// Throws all parts away, and their file.
     pub(crate) fn reset(&mut self) -> Result<(), StorageError> {
         self.good = Good::nothing(self.expected.nar_size);
         self.file.remove()

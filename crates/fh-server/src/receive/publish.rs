@@ -23,41 +23,35 @@
 //! and one flush of a directory, within what a disk varies by itself: the content was flushed (large
 //! ones) or shares the flush of its batch (small ones) before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fh_access::ApiError;
 use fh_api::with_causes;
 use fh_nix::NarHash;
 use fh_persistence::database::nars::{self, Nar, Stored};
-use fh_persistence::database::{Database, DatabaseError, Decided};
-use fh_persistence::storage::{Checksum, FileStorage, PlacedFile, StagedFile, StorageError};
-use fh_persistence::tenure::Tenure;
+use fh_persistence::database::{DatabaseError, Decided};
+use fh_persistence::storage::{
+    Checksum, FileStorage, PlacedFile, StagedFile, StorageError, UploadKey,
+};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::lookup::Lookup;
-use crate::telemetry::Metrics;
+use super::backend::Backend;
 
 /// How long is waited before rows are written again that could not be written: what passes by mostly does so in
 /// this time, and pushes wait for a place no longer than they would for a slow disk.
 const RETRIES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
-/// A verified NAR, and who has sent it to which slice.
+/// A NAR that was verified and is to be an object.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// To which slice.
-    pub(crate) flake_id: i64,
-    /// Who.
-    pub(crate) account_id: i64,
-    /// The NAR.
-    pub(crate) nar_hash: NarHash,
-    /// Bytes, uncompressed.
-    pub(crate) nar_size: u64,
+    /// Who has sent it to which slice.
+    pub(crate) key: UploadKey,
     /// Of its compressed bytes.
     pub(crate) checksum: Checksum,
-    /// Its compressed bytes.
     pub(crate) file: StagedFile,
 }
 
@@ -68,11 +62,7 @@ pub(crate) struct Publisher {
 }
 
 struct Shared {
-    storage: FileStorage,
-    database: Database,
-    lookup: Lookup,
-    metrics: Metrics,
-    tenure: Tenure,
+    backend: Backend,
     waiting: Mutex<Vec<Waiting>>,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -94,20 +84,10 @@ pub(crate) type Published = Result<(), ApiError>;
 
 impl Publisher {
     /// With nothing to do.
-    pub(crate) fn new(
-        storage: FileStorage,
-        database: Database,
-        lookup: Lookup,
-        metrics: Metrics,
-        tenure: Tenure,
-    ) -> Self {
+    pub(crate) fn new(backend: Backend) -> Self {
         Self {
             shared: Arc::new(Shared {
-                storage,
-                database,
-                lookup,
-                metrics,
-                tenure,
+                backend,
                 waiting: Mutex::default(),
                 turn: Arc::default(),
             }),
@@ -123,12 +103,12 @@ impl Publisher {
             return Ok(Vec::new());
         }
         let (done, answer) = oneshot::channel();
-        self.shared.waiting().push(Waiting { arrivals, done });
+        self.shared.waiting.lock().push(Waiting { arrivals, done });
         let publisher = self.clone();
-        self.shared.tenure.spawn(async move {
+        self.shared.backend.tenure.spawn(async move {
             let turn = publisher.turn().await;
             // Whoever had the turn before may have taken ours along: then this is nothing.
-            let group = std::mem::take(&mut *publisher.shared.waiting());
+            let group = std::mem::take(&mut *publisher.shared.waiting.lock());
             match turn {
                 Ok(turn) => publisher.publish_group(group, turn).await,
                 // Nobody is told anything by name: all who wait see that nothing answers.
@@ -145,8 +125,8 @@ impl Publisher {
     pub(crate) async fn turn(&self) -> Result<Turn, ApiError> {
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
         let mut others = None;
-        if self.shared.tenure.is_shared() {
-            let storage = self.shared.storage.clone();
+        if self.shared.backend.tenure.is_shared() {
+            let storage = self.shared.backend.storage.clone();
             let held = tokio::task::spawn_blocking(move || storage.hold_others_off()).await;
             others = Some(held.map_err(ApiError::internal)??);
         }
@@ -154,11 +134,6 @@ impl Publisher {
             _others: others,
             _turn: turn,
         })
-    }
-
-    /// Where what outlives its request is done.
-    pub(super) fn tenure(&self) -> &Tenure {
-        &self.shared.tenure
     }
 
     async fn publish_group(&self, group: Vec<Waiting>, turn: Turn) {
@@ -171,7 +146,7 @@ impl Publisher {
             answers.push((waiting.arrivals.len(), waiting.done));
             arrivals.extend(waiting.arrivals);
         }
-        let senders: Vec<Sender> = arrivals.iter().map(Sender::of).collect();
+        let senders: Vec<UploadKey> = arrivals.iter().map(|arrival| arrival.key).collect();
         let (failed, spare) = match self.place(arrivals).await {
             Ok(Placed {
                 objects,
@@ -214,13 +189,17 @@ impl Publisher {
 
     /// Places what is not stored yet.
     async fn place(&self, arrivals: Vec<Arrival>) -> Result<Placed, DatabaseError> {
-        let hashes: Vec<NarHash> = arrivals.iter().map(|arrival| arrival.nar_hash).collect();
+        let hashes: Vec<NarHash> = arrivals
+            .iter()
+            .map(|arrival| arrival.key.nar_hash)
+            .collect();
         let stored = self
             .shared
+            .backend
             .database
             .read(move |read| nars::stored(read, &hashes))
             .await?;
-        let storage = self.shared.storage.clone();
+        let storage = self.shared.backend.storage.clone();
         tokio::task::spawn_blocking(move || place(&storage, arrivals, &stored))
             .await
             .map_err(|_| DatabaseError::Task)
@@ -231,7 +210,7 @@ impl Publisher {
     async fn record(
         &self,
         objects: Vec<NewObject>,
-        senders: &[Sender],
+        senders: &[UploadKey],
         failed: &HashMap<NarHash, Failure>,
     ) -> HashMap<NarHash, Failure> {
         let rows = Rows {
@@ -312,18 +291,15 @@ impl Publisher {
             return Ok(());
         }
         self.shared
+            .backend
             .database
             .write(Decided::later(), move |tx| {
                 for stored in &objects {
                     nars::record(tx, stored)?;
                 }
-                for sender in senders {
-                    let Sender {
-                        flake_id,
-                        account_id,
-                        nar_hash,
-                    } = sender;
-                    nars::record_received(tx, flake_id, account_id, &nar_hash)?;
+                for sender in &senders {
+                    let (flake_id, account_id) = (sender.flake_id, sender.account_id);
+                    nars::record_received(tx, flake_id, account_id, &sender.nar_hash)?;
                 }
                 Ok::<_, DatabaseError>(())
             })
@@ -338,38 +314,14 @@ impl Publisher {
             file_size,
             ..
         } = object.stored;
-        self.shared.metrics.nar_stored(nar_size, file_size);
+        self.shared.backend.metrics.nar_stored(nar_size, file_size);
         if object.replaced {
             tracing::warn!(
                 nar_hash = %nar_hash.to_base32(),
                 "a damaged NAR was sent again, and is whole"
             );
-            self.shared.metrics.nar_healed();
-            self.shared.lookup.forget_object(&nar_hash);
-        }
-    }
-}
-
-impl Shared {
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Who has sent what to where.
-#[derive(Debug, Clone, Copy)]
-struct Sender {
-    flake_id: i64,
-    account_id: i64,
-    nar_hash: NarHash,
-}
-
-impl Sender {
-    fn of(arrival: &Arrival) -> Self {
-        Self {
-            flake_id: arrival.flake_id,
-            account_id: arrival.account_id,
-            nar_hash: arrival.nar_hash,
+            self.shared.backend.metrics.nar_healed();
+            self.shared.backend.lookup.forget_object(&nar_hash);
         }
     }
 }
@@ -412,7 +364,7 @@ impl Failure {
 #[derive(Debug, Clone, Default)]
 struct Rows {
     objects: Vec<Stored>,
-    senders: Vec<Sender>,
+    senders: Vec<UploadKey>,
 }
 
 impl Rows {
@@ -438,7 +390,6 @@ struct NewObject {
 
 /// What became of files.
 struct Placed {
-    /// New objects.
     objects: Vec<NewObject>,
     /// NARs that could not be placed.
     failed: HashMap<NarHash, Failure>,
@@ -448,40 +399,45 @@ struct Placed {
 
 /// Places what is not stored yet, each NAR once.
 fn place(storage: &FileStorage, arrivals: Vec<Arrival>, stored: &HashMap<NarHash, Nar>) -> Placed {
+    let is_sound = |nar_hash: &NarHash| match stored.get(nar_hash) {
+        Some(nar) if !nar.damaged => {
+            // What cannot be looked at is placed anew.
+            let found = storage.object_size(nar_hash).ok().flatten();
+            found == Some(nar.file_size)
+        }
+        _ => false,
+    };
     let mut placed = Placed {
         objects: Vec::new(),
         failed: HashMap::new(),
         spare: Vec::new(),
     };
+    let mut rows: Vec<Stored> = Vec::new();
     let mut files = Vec::new();
-    let mut rows: HashMap<NarHash, Stored> = HashMap::new();
-    for arrival in arrivals {
-        let nar_hash = arrival.nar_hash;
-        let sound = match stored.get(&nar_hash) {
-            Some(nar) if !nar.damaged => {
-                // What cannot be looked at is placed anew.
-                let found = storage.object_size(&nar_hash).ok().flatten();
-                found == Some(nar.file_size)
-            }
-            _ => false,
-        };
-        if sound || rows.contains_key(&nar_hash) {
-            placed.spare.push((nar_hash, arrival.file));
+    let mut seen = HashSet::new();
+    for Arrival {
+        key,
+        checksum,
+        file,
+    } in arrivals
+    {
+        let nar_hash = key.nar_hash;
+        if is_sound(&nar_hash) || !seen.insert(nar_hash) {
+            placed.spare.push((nar_hash, file));
             continue;
         }
-        let row = Stored {
+        rows.push(Stored {
             nar_hash,
-            nar_size: arrival.nar_size,
-            file_size: arrival.file.length(),
-            checksum: arrival.checksum,
-        };
-        rows.insert(nar_hash, row);
-        files.push((nar_hash, arrival.file));
+            nar_size: key.nar_size,
+            file_size: file.length(),
+            checksum,
+        });
+        files.push((nar_hash, file));
     }
-    for (nar_hash, result) in storage.place(files) {
+    for (row, (nar_hash, result)) in rows.into_iter().zip(storage.place(files)) {
         match result {
             Ok(file) => placed.objects.push(NewObject {
-                stored: rows[&nar_hash],
+                stored: row,
                 file,
                 replaced: stored.contains_key(&nar_hash),
             }),

@@ -9,25 +9,26 @@
 mod upload;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fh_access::ApiError;
 use fh_api::{PartAnswer, with_causes};
-use fh_persistence::database::{Database, nars};
-use fh_persistence::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
+use fh_persistence::database::nars;
+use fh_persistence::storage::{OpenPartial, StagedFile, StorageError, UploadKey};
 use fh_shares::Holders;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use self::upload::{Progress, State, Upload};
+use super::backend::Backend;
 use super::blocking::blocking;
 use super::body::BodyReader;
-use super::early::WaitingRoom;
 use super::frames::largest_for;
 use super::partial::{PartFault, PartialNar, content_of};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
-use crate::telemetry::Metrics;
+use super::waiting_room::WaitingRoom;
 
 /// How often is looked whether another process has received parts.
 const LOOK: Duration = Duration::from_millis(500);
@@ -39,8 +40,7 @@ pub(crate) struct Uploads {
 }
 
 struct Shared {
-    storage: FileStorage,
-    database: Database,
+    backend: Backend,
     verifiers: Verifiers,
     publisher: Publisher,
     part_size: u64,
@@ -48,11 +48,10 @@ struct Shared {
     /// stall, so that the one who is given up is the one who stalls.
     patience: Duration,
     waiting: WaitingRoom,
-    metrics: Metrics,
-    uploads: Mutex<HashMap<PartialKey, Arc<Upload>>>,
+    uploads: Mutex<HashMap<UploadKey, Arc<Upload>>>,
     /// Uploads whose files are being removed: nobody looks for one of these before that is done. Nobody is in
     /// [`Self::uploads`] when they come in here.
-    removing: watch::Sender<HashSet<PartialKey>>,
+    removing: watch::Sender<HashSet<UploadKey>>,
 }
 
 /// What waiting for one's turn comes to.
@@ -66,23 +65,19 @@ enum Turn {
 impl Uploads {
     /// None yet; what is in the staging area is found when it is asked for.
     pub(super) fn new(
-        storage: FileStorage,
-        database: Database,
+        backend: Backend,
         verifiers: Verifiers,
         publisher: Publisher,
-        metrics: Metrics,
         part_size: u64,
         stall: Duration,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 patience: stall + stall / 10,
-                waiting: WaitingRoom::new(storage.clone(), stall / 60),
-                storage,
-                database,
+                waiting: WaitingRoom::new(backend.storage.clone(), stall / 60),
+                backend,
                 verifiers,
                 publisher,
-                metrics,
                 part_size,
                 uploads: Mutex::default(),
                 removing: watch::Sender::default(),
@@ -93,11 +88,11 @@ impl Uploads {
     /// How many parts of a NAR are here already.
     pub(crate) async fn parts_received(
         &self,
-        key: PartialKey,
+        key: UploadKey,
         expected: &Expected,
     ) -> Result<u64, ApiError> {
-        let known = self.shared.uploads().contains_key(&key);
-        let partial = self.shared.storage.partial(&key);
+        let known = self.shared.uploads.lock().contains_key(&key);
+        let partial = self.shared.backend.storage.partial(&key);
         if !known && blocking(move || partial.length()).await? == 0 {
             return Ok(0);
         }
@@ -120,7 +115,7 @@ impl Uploads {
     /// NAR, where the predecessors do not come, and where this machine fails.
     pub(crate) async fn receive_part<P>(
         &self,
-        key: PartialKey,
+        key: UploadKey,
         expected: &Expected,
         number: u64,
         holders: Holders,
@@ -174,7 +169,7 @@ impl Uploads {
 
     /// Forgets uploads that nobody has worked on for so long. Their files stay.
     pub(crate) fn forget_idle(&self, age: Duration) {
-        self.shared.uploads().retain(|_, upload| {
+        self.shared.uploads.lock().retain(|_, upload| {
             Arc::strong_count(upload) > 1 || upload.active_at().elapsed() < age
         });
     }
@@ -183,18 +178,18 @@ impl Uploads {
     ///
     /// Blocks as long as the file system needs to free the room, and nobody else does meanwhile: who wants to go on
     /// with that very upload waits for it without a thread.
-    pub(crate) fn discard(&self, key: &PartialKey) -> Result<bool, StorageError> {
-        self.discard_by(key, || self.shared.storage.partial(key).remove())
+    pub(crate) fn discard(&self, key: &UploadKey) -> Result<bool, StorageError> {
+        self.discard_by(key, || self.shared.backend.storage.partial(key).remove())
     }
 
     /// The same, removed by `remove`, which nobody else waits for.
     fn discard_by(
         &self,
-        key: &PartialKey,
+        key: &UploadKey,
         remove: impl FnOnce() -> Result<(), StorageError>,
     ) -> Result<bool, StorageError> {
         {
-            let uploads = self.shared.uploads();
+            let uploads = self.shared.uploads.lock();
             if uploads.contains_key(key) {
                 return Ok(false);
             }
@@ -209,8 +204,8 @@ impl Uploads {
         removed.map(|()| true)
     }
 
-    fn upload(&self, key: PartialKey, expected: &Expected) -> Arc<Upload> {
-        let mut uploads = self.shared.uploads();
+    fn upload(&self, key: UploadKey, expected: &Expected) -> Arc<Upload> {
+        let mut uploads = self.shared.uploads.lock();
         let upload = uploads
             .entry(key)
             .or_insert_with(|| Arc::new(Upload::new(key, expected.clone())));
@@ -247,7 +242,7 @@ impl Uploads {
                     }
                 }
                 // The parts before may be on their way to another process.
-                () = tokio::time::sleep(LOOK), if self.shared.publisher.tenure().is_shared() => {
+                () = tokio::time::sleep(LOOK), if self.shared.backend.tenure.is_shared() => {
                     if let Ok(mut state) = Arc::clone(&upload.state).try_lock_owned() {
                         self.read(upload, &mut state).await?;
                     }
@@ -285,13 +280,14 @@ impl Uploads {
             .map_err(ApiError::internal)?;
         let received = self
             .shared
+            .backend
             .database
             .read(move |read| nars::received(read, key.flake_id, key.account_id, [&key.nar_hash]))
             .await?;
         let complete = received
             .get(&key.nar_hash)
             .is_some_and(|nar| nar.nar_size == key.nar_size && !nar.damaged);
-        let (storage, expected) = (self.shared.storage.clone(), upload.expected.clone());
+        let (storage, expected) = (self.shared.backend.storage.clone(), upload.expected.clone());
         let part_size = self.shared.part_size;
         let partial = self
             .shared
@@ -367,7 +363,10 @@ impl Uploads {
             .await?;
         let whole = partial.parts() == partial.part_count();
         if let Err(fault) = result {
-            self.shared.metrics.nar_verified(partial.verifying(), false);
+            self.shared
+                .backend
+                .metrics
+                .nar_verified(partial.verifying(), false);
             drop(open);
             if number > 0 && fault.is_of_the_whole() {
                 // Who knows which of them is to blame: the next one begins with none.
@@ -420,6 +419,7 @@ impl Uploads {
         let parts_received = partial.part_count();
         let checked = partial.check_whole();
         self.shared
+            .backend
             .metrics
             .nar_verified(partial.verifying(), checked.is_ok());
         let checksum = match checked {
@@ -433,12 +433,8 @@ impl Uploads {
             flushing.await.map_err(ApiError::internal)??;
         }
         let file = blocking(move || open.into_staged()).await?;
-        let key = upload.key;
         let arrival = Arrival {
-            flake_id: key.flake_id,
-            account_id: key.account_id,
-            nar_hash: key.nar_hash,
-            nar_size: key.nar_size,
+            key: upload.key,
             checksum,
             file,
         };
@@ -449,7 +445,7 @@ impl Uploads {
             progress.parts = parts_received;
             progress.complete = true;
         });
-        self.shared.uploads().remove(&key);
+        self.shared.uploads.lock().remove(&upload.key);
         Ok(PartAnswer {
             parts_received,
             complete: true,
@@ -464,12 +460,6 @@ impl Uploads {
             progress.known = true;
             progress.parts = parts;
         });
-    }
-}
-
-impl Shared {
-    fn uploads(&self) -> MutexGuard<'_, HashMap<PartialKey, Arc<Upload>>> {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Checking that a NAR is what was announced.
 
 use std::io::BufRead;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fh_access::ApiError;
-use fh_nix::{Hasher, Limits, NarDecoder, NarHash, StorePath};
-use fh_persistence::storage::Checksum;
+use fh_nix::{Hasher, Limits, NarDecoder, NarHash, PathInfo, StorePath};
+use fh_persistence::storage::{Checksum, UploadKey};
 use fh_shares::{self as shares, Share, Shares};
+use parking_lot::Mutex;
 
 use super::frames::{FrameDecoder, FrameFault, Frames, Step};
 
@@ -21,31 +22,41 @@ pub(crate) struct Expected {
     pub(crate) nar_size: u64,
 }
 
+impl Expected {
+    /// Its upload by this account to this slice.
+    pub(crate) fn upload_key(&self, flake_id: i64, account_id: i64) -> UploadKey {
+        UploadKey {
+            flake_id,
+            account_id,
+            nar_hash: self.nar_hash,
+            nar_size: self.nar_size,
+        }
+    }
+}
+
+impl From<&PathInfo> for Expected {
+    /// The NAR of a path.
+    fn from(info: &PathInfo) -> Self {
+        Self {
+            path: info.path.clone(),
+            nar_hash: info.nar_hash,
+            nar_size: info.nar_size,
+        }
+    }
+}
+
 /// Why a NAR is not what was announced. The messages are for the one who sent it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NarFault {
     /// There is more of it than announced: where this is noticed, nothing further is decompressed.
     #[error("it decompresses to more than the {announced} bytes announced")]
-    TooLong {
-        /// Bytes announced.
-        announced: u64,
-    },
+    TooLong { announced: u64 },
     /// There is less of it than announced.
     #[error("it decompresses to {found} bytes, but {announced} were announced")]
-    TooShort {
-        /// Bytes announced.
-        announced: u64,
-        /// Bytes found.
-        found: u64,
-    },
+    TooShort { announced: u64, found: u64 },
     /// It is another NAR.
     #[error("its hash is {found}, but {announced} was announced")]
-    Hash {
-        /// The hash announced.
-        announced: NarHash,
-        /// The hash found.
-        found: NarHash,
-    },
+    Hash { announced: NarHash, found: NarHash },
     /// It is no NAR.
     #[error(transparent)]
     Structure(#[from] fh_nix::Error),
@@ -157,7 +168,6 @@ struct Shared {
 }
 
 impl Verifiers {
-    /// So many places.
     pub(crate) fn new(places: usize) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -183,23 +193,17 @@ impl Verifiers {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
             let _place = place;
-            let idle = shared.idle().pop();
+            let idle = shared.idle.lock().pop();
             let mut decoder = idle.or_else(FrameDecoder::new).ok_or_else(|| {
                 ApiError::Unavailable("the server is out of memory, try again".to_owned())
             })?;
             let value = step(&mut decoder);
             if !decoder.is_bloated() {
-                shared.idle().push(decoder);
+                shared.idle.lock().push(decoder);
             }
             Ok(value)
         })
         .await
         .map_err(ApiError::internal)?
-    }
-}
-
-impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<FrameDecoder>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

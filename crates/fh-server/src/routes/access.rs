@@ -30,8 +30,8 @@ use super::path::Query;
 use super::reasons::{self, Told, Whose};
 use super::table::{Route, get};
 use crate::answer::Answer;
-use crate::even;
 use crate::state::AppState;
+use crate::timing;
 
 /// Explanations.
 pub(super) fn routes() -> Vec<Route> {
@@ -67,7 +67,7 @@ pub(crate) async fn explain(
     Query(query): Query<AccessQuery>,
 ) -> Answer<Json<AccessExplanation>> {
     // To look for holders takes the longer the more there are, also of those that are not told.
-    let explanation = even::stepped(explained(&state, &caller, query)).await?;
+    let explanation = timing::stepped(explained(&state, &caller, query)).await?;
     Ok(Json(explanation))
 }
 

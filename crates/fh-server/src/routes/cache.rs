@@ -24,10 +24,10 @@ use http::{HeaderName, HeaderValue};
 use super::table::{Asks, Errors, NamedPart, Route, get};
 use super::{listing, log, nar, realisation};
 use crate::answer::Answer;
-use crate::even::Absence;
 use crate::lookup::NAR_SUFFIX;
 use crate::state::AppState;
 use crate::telemetry::{CacheAnswer, CacheRoute};
+use crate::timing::Absence;
 
 /// What Nix asks.
 pub(super) fn routes() -> Vec<Route> {

@@ -23,8 +23,8 @@ use super::path::{FlakePath, Query};
 use super::table::{Asks, Route, delete, get, patch, post};
 use super::text::line;
 use crate::answer::Answer;
-use crate::even;
 use crate::state::AppState;
+use crate::timing;
 
 /// Flakes.
 pub(super) fn routes() -> Vec<Route> {
@@ -196,7 +196,7 @@ pub(crate) async fn paths(
         .min(MAX_LISTED_PATHS);
     if caller.named_view().is_err() {
         // To look through a slice takes longer than to find none, and the answer is the same.
-        let paths = even::stepped(paths_of_token(&state, &caller, &path, limit)).await?;
+        let paths = timing::stepped(paths_of_token(&state, &caller, &path, limit)).await?;
         return Ok(Json(paths));
     }
     let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;

@@ -68,8 +68,8 @@ use http::{HeaderValue, Method, StatusCode};
 
 use self::table::{Group, Route, get};
 use crate::answer::Failed;
-use crate::even::Absence;
 use crate::state::AppState;
+use crate::timing::Absence;
 
 /// Every route of the server.
 pub(crate) fn router(state: AppState) -> Router {

@@ -1,7 +1,7 @@
 //! How a new token is to be narrowed, as it is asked for: parsed, bounded, and checked against what the
 //! minting token can read. What a token for closures reads is fixed here.
 //!
-//! What is found out of paths is told at the next of [steps](even::stepped), so that the time does not say what is hidden.
+//! What is found out of paths is told at the next of [steps](timing::stepped), so that the time does not say what is hidden.
 
 use fh_access::ApiError;
 use fh_access::Caller;
@@ -11,10 +11,10 @@ use fh_nix::{PublicKey, StorePath};
 use fh_persistence::database::{DatabaseError, path_sets};
 use fh_sql::Tx;
 
-use crate::even;
 use crate::lookup::closures::MOST;
 use crate::signatures::few_of_a_name;
 use crate::state::AppState;
+use crate::timing;
 
 /// The most items that each limit of a token may have.
 const MAX_ITEMS: usize = 100;
@@ -37,7 +37,7 @@ pub(super) async fn narrowing(
         flakes: wanted.flakes.clone().map(|flakes| caller.present(flakes)),
         closures: match &wanted.closures {
             None => None,
-            Some(paths) => Some(even::stepped(closures(state, caller, paths)).await?),
+            Some(paths) => Some(timing::stepped(closures(state, caller, paths)).await?),
         },
         signed_by: wanted
             .signed_by
@@ -85,7 +85,7 @@ pub(super) async fn reads(
         return Ok(same.map_or(Reads::Anything, |(id, _)| Reads::TheSame(id)));
     }
     let roots = scope.closures().unwrap_or_default();
-    let walked = even::stepped(lookup.closure(caller.view(), scope, roots)).await?;
+    let walked = timing::stepped(lookup.closure(caller.view(), scope, roots)).await?;
     if !walked.whole {
         return Err(ApiError::InvalidContent(format!(
             "the field closures: together they have more than {MOST} paths"

@@ -4,7 +4,7 @@
 //! servers in one process (tests) do not count for each other.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{
@@ -13,6 +13,7 @@ use metrics::{
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
+use parking_lot::RwLock;
 
 /// Upper ends of the buckets of durations, in seconds: from an answer out of memory to a large
 /// upload on a slow line.
@@ -25,6 +26,10 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 const METADATA: Metadata<'static> =
     Metadata::new("fh_server", Level::INFO, Some("fh_server::telemetry"));
+
+const REQUESTS: &str = "fh_http_requests_total";
+const DURATION: &str = "fh_http_request_duration_seconds";
+const CACHE_ANSWERS: &str = "fh_cache_answers_total";
 
 /// Which of Nix's questions was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +46,9 @@ pub(crate) enum CacheRoute {
     Realisation,
 }
 
+/// The same as labels, in their order.
+const CACHE_ROUTES: [&str; 5] = ["narinfo", "nar", "listing", "log", "realisation"];
+
 /// How it was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CacheAnswer {
@@ -51,6 +59,9 @@ pub(crate) enum CacheAnswer {
     /// Not in the caller's view.
     Absent,
 }
+
+/// The same as labels, in their order.
+const HOW_ANSWERED: [&str; 3] = ["memory", "stored", "absent"];
 
 /// A server's metrics. Clones share them.
 #[derive(Clone)]
@@ -79,7 +90,7 @@ struct Shared {
     bytes_received: Counter,
     bytes_sent: Counter,
     /// By [`CacheRoute`] and [`CacheAnswer`], registered when first counted.
-    cache_answers: [[OnceLock<Counter>; 3]; 5],
+    cache_answers: [[OnceLock<Counter>; HOW_ANSWERED.len()]; CACHE_ROUTES.len()],
     /// By route. Routes, methods and statuses are few, and none is a client's choice.
     series: RwLock<HashMap<String, Vec<Series>>>,
 }
@@ -136,40 +147,87 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
             .unwrap_or_else(|_| PrometheusBuilder::new())
             .build_recorder();
-        describe(&recorder);
-        let counter =
-            |name: &'static str| recorder.register_counter(&Key::from_name(name), &METADATA);
-        let gauge = |name: &'static str| recorder.register_gauge(&Key::from_name(name), &METADATA);
+        let counter = |name: &'static str, text: &'static str| {
+            describe_counter(&recorder, name, text);
+            recorder.register_counter(&Key::from_name(name), &METADATA)
+        };
+        let gauge = |name: &'static str, text: &'static str| {
+            recorder.describe_gauge(KeyName::from(name), None, text.into());
+            recorder.register_gauge(&Key::from_name(name), &METADATA)
+        };
+        let seconds = |name: &'static str, text: &'static str| {
+            recorder.describe_histogram(KeyName::from(name), Some(Unit::Seconds), text.into());
+            Key::from_name(name)
+        };
+        // These have labels, and are registered when they are first counted.
+        describe_counter(&recorder, REQUESTS, "Requests answered.");
+        describe_counter(&recorder, CACHE_ANSWERS, "Answers to Nix, by source.");
+        seconds(
+            DURATION,
+            "From a request's headers to its answer's last byte.",
+        );
 
         let started = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        gauge("process_start_time_seconds").set(started.as_secs_f64());
+        let text = "When the server started, since 1970.";
+        gauge("process_start_time_seconds", text).set(started.as_secs_f64());
         let version = Label::from_static_parts("version", env!("CARGO_PKG_VERSION"));
-        recorder
-            .register_gauge(&Key::from_parts("fh_build_info", vec![version]), &METADATA)
-            .set(1.0);
+        let build = Key::from_parts("fh_build_info", vec![version]);
+        recorder.describe_gauge("fh_build_info".into(), None, "The server's version.".into());
+        recorder.register_gauge(&build, &METADATA).set(1.0);
 
+        let text = "Time to decompress and check a NAR.";
+        let verification = seconds("fh_nar_verification_seconds", text);
         Self {
             shared: Arc::new(Shared {
-                requests_in_progress: gauge("fh_http_requests_in_progress"),
-                connections: gauge("fh_connections"),
-                uploads_in_progress: gauge("fh_uploads_in_progress"),
-                nars_stored: counter("fh_nars_stored_total"),
-                nar_bytes_stored: counter("fh_nar_bytes_stored_total"),
-                file_bytes_stored: counter("fh_file_bytes_stored_total"),
-                nars_verified: counter("fh_nars_verified_total"),
-                nars_refused: counter("fh_nars_refused_total"),
-                nars_damaged: counter("fh_nars_damaged_total"),
-                nars_healed: counter("fh_nars_healed_total"),
-                damaged_now: gauge("fh_nars_damaged"),
-                verification: recorder
-                    .register_histogram(&Key::from_name("fh_nar_verification_seconds"), &METADATA),
-                paths_committed: counter("fh_paths_committed_total"),
-                paths_contested: counter("fh_paths_contested_total"),
-                listings_made: counter("fh_listings_made_total"),
-                bytes_received: counter("fh_http_received_bytes_total"),
-                bytes_sent: counter("fh_http_sent_bytes_total"),
+                requests_in_progress: gauge(
+                    "fh_http_requests_in_progress",
+                    "Requests that are being answered.",
+                ),
+                connections: gauge("fh_connections", "Connections that are open."),
+                uploads_in_progress: gauge(
+                    "fh_uploads_in_progress",
+                    "Uploads that are being received.",
+                ),
+                nars_stored: counter("fh_nars_stored_total", "NARs written to the storage."),
+                nar_bytes_stored: counter(
+                    "fh_nar_bytes_stored_total",
+                    "Their bytes, uncompressed.",
+                ),
+                file_bytes_stored: counter("fh_file_bytes_stored_total", "Their bytes, as stored."),
+                nars_verified: counter(
+                    "fh_nars_verified_total",
+                    "NARs that matched their description.",
+                ),
+                nars_refused: counter(
+                    "fh_nars_refused_total",
+                    "NARs that did not match their description.",
+                ),
+                nars_damaged: counter(
+                    "fh_nars_damaged_total",
+                    "Stored NARs that were found to be missing or altered.",
+                ),
+                nars_healed: counter("fh_nars_healed_total", "Damaged NARs that were sent again."),
+                damaged_now: gauge(
+                    "fh_nars_damaged",
+                    "Stored NARs that are known to be damaged.",
+                ),
+                verification: recorder.register_histogram(&verification, &METADATA),
+                paths_committed: counter(
+                    "fh_paths_committed_total",
+                    "Store paths added to slices.",
+                ),
+                paths_contested: counter(
+                    "fh_paths_contested_total",
+                    "Store paths about which slices have begun to disagree.",
+                ),
+                listings_made: counter(
+                    "fh_listings_made_total",
+                    "Listings of NARs created on request.",
+                ),
+                bytes_received: counter("fh_http_received_bytes_total", "Bytes of request bodies."),
+                bytes_sent: counter("fh_http_sent_bytes_total", "Bytes of response bodies."),
                 cache_answers: Default::default(),
                 series: RwLock::default(),
                 handle: recorder.handle(),
@@ -199,11 +257,11 @@ impl Metrics {
 
     /// A request is over.
     pub(super) fn request_finished(&self, finished: &Finished<'_>) {
-        let known = self
-            .series()
-            .get(finished.route)
-            .and_then(|route| find(route, finished))
-            .cloned();
+        let known = {
+            let series = self.shared.series.read();
+            let of_route = series.get(finished.route);
+            of_route.and_then(|route| find(route, finished)).cloned()
+        };
         let series = known.unwrap_or_else(|| self.new_series(finished));
         series.requests.increment(1);
         series.duration.record(finished.duration.as_secs_f64());
@@ -220,31 +278,20 @@ impl Metrics {
             .map_or_else(|| "aborted".to_owned(), |status| status.to_string());
         let labels = vec![method.clone(), route.clone(), Label::new("status", status)];
         let recorder = &self.shared.recorder;
-        let requests = Key::from_parts("fh_http_requests_total", labels);
-        let duration = Key::from_parts("fh_http_request_duration_seconds", vec![method, route]);
+        let requests = Key::from_parts(REQUESTS, labels);
+        let duration = Key::from_parts(DURATION, vec![method, route]);
         let series = Series {
             method: finished.method,
             status: finished.status,
             requests: recorder.register_counter(&requests, &METADATA),
             duration: recorder.register_histogram(&duration, &METADATA),
         };
-        let mut all = self
-            .shared
-            .series
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.shared.series.write();
         let of_route = all.entry(finished.route.to_owned()).or_default();
         if find(of_route, finished).is_none() {
             of_route.push(series.clone());
         }
         series
-    }
-
-    fn series(&self) -> RwLockReadGuard<'_, HashMap<String, Vec<Series>>> {
-        self.shared
-            .series
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A connection was accepted.
@@ -305,99 +352,20 @@ impl Metrics {
         self.shared.paths_contested.increment(paths);
     }
 
-    /// Nix was answered.
     pub(crate) fn cache_answered(&self, route: CacheRoute, answer: CacheAnswer) {
         let counter =
             self.shared.cache_answers[route as usize][answer as usize].get_or_init(|| {
-                let route = match route {
-                    CacheRoute::NarInfo => "narinfo",
-                    CacheRoute::Nar => "nar",
-                    CacheRoute::Listing => "listing",
-                    CacheRoute::Log => "log",
-                    CacheRoute::Realisation => "realisation",
-                };
-                let answer = match answer {
-                    CacheAnswer::Memory => "memory",
-                    CacheAnswer::Stored => "stored",
-                    CacheAnswer::Absent => "absent",
-                };
                 let labels = vec![
-                    Label::from_static_parts("kind", route),
-                    Label::from_static_parts("answer", answer),
+                    Label::from_static_parts("kind", CACHE_ROUTES[route as usize]),
+                    Label::from_static_parts("answer", HOW_ANSWERED[answer as usize]),
                 ];
-                let key = Key::from_parts("fh_cache_answers_total", labels);
+                let key = Key::from_parts(CACHE_ANSWERS, labels);
                 self.shared.recorder.register_counter(&key, &METADATA)
             });
         counter.increment(1);
     }
 }
 
-fn describe(recorder: &PrometheusRecorder) {
-    let counters = [
-        ("fh_http_requests_total", "Requests answered."),
-        ("fh_http_received_bytes_total", "Bytes of request bodies."),
-        ("fh_http_sent_bytes_total", "Bytes of response bodies."),
-        ("fh_nars_stored_total", "NARs written to the storage."),
-        ("fh_nar_bytes_stored_total", "Their bytes, uncompressed."),
-        ("fh_file_bytes_stored_total", "Their bytes, as stored."),
-        (
-            "fh_nars_verified_total",
-            "NARs that matched their description.",
-        ),
-        (
-            "fh_nars_refused_total",
-            "NARs that did not match their description.",
-        ),
-        (
-            "fh_nars_damaged_total",
-            "Stored NARs that were found to be missing or altered.",
-        ),
-        ("fh_nars_healed_total", "Damaged NARs that were sent again."),
-        ("fh_paths_committed_total", "Store paths added to slices."),
-        (
-            "fh_paths_contested_total",
-            "Store paths about which slices have begun to disagree.",
-        ),
-        (
-            "fh_listings_made_total",
-            "Listings of NARs created on request.",
-        ),
-        ("fh_cache_answers_total", "Answers to Nix, by source."),
-    ];
-    for (name, text) in counters {
-        recorder.describe_counter(KeyName::from(name), Some(Unit::Count), text.into());
-    }
-    let gauges = [
-        (
-            "fh_http_requests_in_progress",
-            "Requests that are being answered.",
-        ),
-        ("fh_connections", "Connections that are open."),
-        ("fh_uploads_in_progress", "Uploads that are being received."),
-        (
-            "fh_nars_damaged",
-            "Stored NARs that are known to be damaged.",
-        ),
-        ("fh_build_info", "The server's version."),
-        (
-            "process_start_time_seconds",
-            "When the server started, since 1970.",
-        ),
-    ];
-    for (name, text) in gauges {
-        recorder.describe_gauge(KeyName::from(name), None, text.into());
-    }
-    let histograms = [
-        (
-            "fh_http_request_duration_seconds",
-            "From a request's headers to its answer's last byte.",
-        ),
-        (
-            "fh_nar_verification_seconds",
-            "Time to decompress and check a NAR.",
-        ),
-    ];
-    for (name, text) in histograms {
-        recorder.describe_histogram(KeyName::from(name), Some(Unit::Seconds), text.into());
-    }
+fn describe_counter(recorder: &PrometheusRecorder, name: &'static str, text: &'static str) {
+    recorder.describe_counter(KeyName::from(name), Some(Unit::Count), text.into());
 }

@@ -271,23 +271,6 @@ async fn after_a_rotation_the_new_key_signs_what_was_signed_before() {
 }
 
 #[tokio::test]
-async fn a_slice_keeps_the_first_content_of_a_path() {
-    let scene = Scene::new().await;
-    let first = Item::new("x", b"built once");
-    let again = Item::new("x", b"built again");
-    let new = Item::new("new", b"new").referring_to(&again);
-    scene.push(&[&first]).await;
-    let plan = scene.plan(&[&again, &new]).await;
-    assert_eq!(statuses(&plan), [PathStatus::Present, PathStatus::Upload]);
-    let id = plan.id.unwrap();
-    scene.batch(id, &[&new]).await;
-    assert_eq!(scene.commit(id).await.added, 1);
-    let served = scene.narinfo("", &first, &scene.ann).await.unwrap();
-    assert_eq!(served.info.nar_hash, first.nar_hash());
-    assert_eq!(scene.server.audited("push.clash").await, 1);
-}
-
-#[tokio::test]
 async fn an_empty_push_and_wrong_methods_are_answered() {
     let scene = Scene::new().await;
     let plan = scene.plan(&[]).await;

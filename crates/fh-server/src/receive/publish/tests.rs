@@ -61,7 +61,7 @@ async fn what_cannot_be_stored_concerns_nobody_else() {
         scene.batch_answer("acme/app", &scene.ann, id, body)
     };
     let end = async {
-        while publisher.shared.waiting().len() < 2 {
+        while publisher.shared.waiting.lock().len() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         drop(turn);

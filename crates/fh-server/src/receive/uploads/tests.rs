@@ -19,9 +19,13 @@ async fn while_parts_are_removed_only_those_who_want_them_wait() {
     }
     let uploads = scene.server.state.pushes().receiving().uploads().clone();
     uploads.forget_idle(Duration::ZERO);
-    assert!(uploads.shared.uploads().is_empty());
+    assert!(uploads.shared.uploads.lock().is_empty());
     let flake_id = scene.server.flake_id("acme/app").await;
-    let staging = uploads.shared.storage.stale_partials(Duration::ZERO);
+    let staging = uploads
+        .shared
+        .backend
+        .storage
+        .stale_partials(Duration::ZERO);
     let keys: HashMap<_, _> = staging
         .unwrap()
         .into_iter()
@@ -46,7 +50,13 @@ async fn while_parts_are_removed_only_those_who_want_them_wait() {
     let moment = Duration::from_millis(50);
     assert!(tokio::time::timeout(moment, &mut waits).await.is_err());
     assert_eq!(uploads.parts_received(other.0, &other.1).await.unwrap(), 1);
-    uploads.shared.storage.partial(&removed.0).remove().unwrap();
+    uploads
+        .shared
+        .backend
+        .storage
+        .partial(&removed.0)
+        .remove()
+        .unwrap();
     uploads
         .shared
         .removing
@@ -57,9 +67,9 @@ async fn while_parts_are_removed_only_those_who_want_them_wait() {
     uploads.forget_idle(Duration::ZERO);
     let removed = uploads.discard_by(&other.0, || {
         // Freeing room takes a while: nobody who wants something else waits for it.
-        assert!(uploads.shared.uploads.try_lock().is_ok());
+        assert!(uploads.shared.uploads.try_lock().is_some());
         assert!(uploads.shared.removing.borrow().contains(&other.0));
-        uploads.shared.storage.partial(&other.0).remove()
+        uploads.shared.backend.storage.partial(&other.0).remove()
     });
     assert!(removed.unwrap());
     assert!(uploads.shared.removing.borrow().is_empty());

@@ -1,9 +1,10 @@
 //! One upload in parts, and when something happened to it last.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fh_persistence::storage::{PartialKey, StorageError};
+use fh_persistence::storage::{StorageError, UploadKey};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use super::super::verify::Expected;
 
 /// In memory as long as somebody works on it.
 pub(super) struct Upload {
-    pub(super) key: PartialKey,
+    pub(super) key: UploadKey,
     pub(super) expected: Expected,
     pub(super) state: Arc<tokio::sync::Mutex<State>>,
     pub(super) progress: watch::Sender<Progress>,
@@ -34,7 +35,7 @@ pub(super) struct Step<'a>(&'a Upload);
 
 impl Drop for Step<'_> {
     fn drop(&mut self) {
-        let mut activity = self.0.activity();
+        let mut activity = self.0.activity.lock();
         activity.steps -= 1;
         activity.last = Instant::now();
     }
@@ -64,7 +65,7 @@ pub(super) struct Progress {
 
 impl Upload {
     /// One of which nothing is known yet.
-    pub(super) fn new(key: PartialKey, expected: Expected) -> Self {
+    pub(super) fn new(key: UploadKey, expected: Expected) -> Self {
         Self {
             key,
             expected,
@@ -77,13 +78,9 @@ impl Upload {
         }
     }
 
-    fn activity(&self) -> MutexGuard<'_, Activity> {
-        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Now, while the server is at work.
     pub(super) fn active_at(&self) -> Instant {
-        let activity = self.activity();
+        let activity = self.activity.lock();
         if activity.steps > 0 {
             Instant::now()
         } else {
@@ -92,12 +89,12 @@ impl Upload {
     }
 
     pub(super) fn touch(&self) {
-        self.activity().last = Instant::now();
+        self.activity.lock().last = Instant::now();
     }
 
     /// Begins a step of the server.
     pub(super) fn step(&self) -> Step<'_> {
-        self.activity().steps += 1;
+        self.activity.lock().steps += 1;
         Step(self)
     }
 

@@ -10,14 +10,14 @@ pub(super) const MAX_SIGNATURES: usize = 64;
 
 /// A request for a plan that makes sense by itself.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct ParsedRequest {
     /// The paths to push, in the request's order.
     pub(super) paths: Vec<PathInfo>,
     /// Paths that are only told of, by their hash part.
     pub(super) context: HashMap<StorePathHash, PathInfo>,
     /// What these have signed is left out.
     pub(super) upstream_keys: Vec<PublicKey>,
-    /// Only tell.
+    /// The answer is wanted, and nothing is begun.
     pub(super) dry_run: bool,
     /// Derivations whose build logs could be sent, each once.
     pub(super) logs: BTreeSet<StorePath>,
@@ -25,7 +25,7 @@ pub(super) struct Wanted {
     pub(super) realisations: Vec<Realisation>,
 }
 
-impl Wanted {
+impl ParsedRequest {
     /// Whether anything in it is signed.
     pub(super) fn has_signatures(&self) -> bool {
         let infos = self.paths.iter().chain(self.context.values());
@@ -47,9 +47,9 @@ pub(super) struct Content {
     pub(super) realisations: Vec<Realisation>,
 }
 
-impl From<Wanted> for Content {
+impl From<ParsedRequest> for Content {
     /// All of it, as of a plan that was examined before it was stored.
-    fn from(plan: Wanted) -> Self {
+    fn from(plan: ParsedRequest) -> Self {
         Self {
             paths: plan.paths,
             left_out: plan.context.into_values().collect(),

@@ -12,8 +12,7 @@
 //! what else the API finds out of paths and does not answer with 404: who can read one, and whether a token may be
 //! made for it.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -80,26 +79,6 @@ struct Waiting {
     wake: oneshot::Sender<()>,
 }
 
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.until == other.until
-    }
-}
-
-impl Eq for Waiting {}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.until.cmp(&other.until)
-    }
-}
-
 /// A thread that wakes everybody at their time. The runtime's timer would not do: it sleeps for whole
 /// milliseconds from when it is asked, which is when the work was done, and so tells how much there was.
 static TIMER: LazyLock<Option<Sender<Waiting>>> = LazyLock::new(|| {
@@ -113,18 +92,21 @@ static TIMER: LazyLock<Option<Sender<Waiting>>> = LazyLock::new(|| {
 
 /// Wakes everybody at their time, until nobody can ask any more.
 fn attend(asking: &Receiver<Waiting>) {
-    let mut waiting = BinaryHeap::new();
-    loop {
-        let asked = match waiting.peek() {
+    // With a number each, since several may wait for one time.
+    let mut waiting: BTreeMap<(Instant, u64), oneshot::Sender<()>> = BTreeMap::new();
+    for number in 0_u64.. {
+        let asked = match waiting.first_key_value() {
             None => asking.recv().map_err(RecvTimeoutError::from),
-            Some(Reverse(Waiting { until, .. })) => {
+            Some(((until, _), _)) => {
                 asking.recv_timeout(until.saturating_duration_since(Instant::now()))
             }
         };
         match asked {
-            Ok(asked) => waiting.push(Reverse(asked)),
+            Ok(Waiting { until, wake }) => {
+                waiting.insert((until, number), wake);
+            }
             Err(RecvTimeoutError::Timeout) => {
-                if let Some(Reverse(Waiting { wake, .. })) = waiting.pop() {
+                if let Some((_, wake)) = waiting.pop_first() {
                     // Whoever has left needs no waking.
                     let _ = wake.send(());
                 }

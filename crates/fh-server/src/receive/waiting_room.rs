@@ -27,7 +27,7 @@ pub(super) struct WaitingRoom {
 }
 
 impl WaitingRoom {
-    /// An empty one.
+    /// With nobody in it; a part waits unread for that long.
     pub(super) fn new(storage: FileStorage, unread: Duration) -> Self {
         Self {
             storage,

@@ -9,16 +9,16 @@
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fh_persistence::database::{Database, DatabaseError};
 use fh_sql::Read;
 use moka::sync::Cache;
+use parking_lot::{Mutex, MutexGuard};
 
 /// So many that unrelated keys hardly meet.
 const STRIPES: usize = 64;
 
-pub(super) struct FreshCache<K, V> {
+pub(super) struct VersionedCache<K, V> {
     entries: Cache<K, Entry<V>>,
     hasher: RandomState,
     versions: [Mutex<u64>; STRIPES],
@@ -39,7 +39,7 @@ struct Entry<V> {
     value: V,
 }
 
-impl<K, V> FreshCache<K, V>
+impl<K, V> VersionedCache<K, V>
 where
     K: Hash + Eq + Copy + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -129,7 +129,7 @@ where
 
     /// Forgets all answers, also those that are being asked for right now.
     pub(super) fn forget_all(&self) {
-        let versions = self.versions.iter().map(lock);
+        let versions = self.versions.iter().map(Mutex::lock);
         let locked: Vec<_> = versions
             .map(|mut version| {
                 *version += 1;
@@ -144,10 +144,6 @@ where
     fn version(&self, key: &K) -> MutexGuard<'_, u64> {
         let hash = self.hasher.hash_one(key);
         // The remainder is smaller than the number of stripes, which fits.
-        lock(&self.versions[(hash % STRIPES as u64) as usize])
+        self.versions[(hash % STRIPES as u64) as usize].lock()
     }
-}
-
-fn lock(version: &Mutex<u64>) -> MutexGuard<'_, u64> {
-    version.lock().unwrap_or_else(PoisonError::into_inner)
 }

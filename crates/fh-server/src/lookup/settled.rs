@@ -4,7 +4,7 @@ use fh_access::ViewIdentity;
 
 /// A row that a view has of a contested path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Winner {
+pub(super) struct SettledRow {
     pub(super) row_id: i64,
     pub(super) nar_id: i64,
 }

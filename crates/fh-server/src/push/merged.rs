@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use fh_nix::{SIGNATURES_OF_A_NAME, Signature};
 
-use super::wanted::MAX_SIGNATURES;
+use super::request::MAX_SIGNATURES;
 use crate::signatures::first_of_names;
 
 /// Who counts for how much where a push says what a row says already.
@@ -36,7 +36,7 @@ impl Builders {
 /// A row has room for as many signatures as a push may have for one path, and for as many again of trusted keys. A builder's
 /// has further room, for what builders bring later: of what persons had it filled with it is not known any more that it is
 /// theirs.
-pub(super) fn joined(
+pub(super) fn merged(
     held: &[Signature],
     pushed: &[Signature],
     trusted: Option<&HashSet<Signature>>,
@@ -158,11 +158,11 @@ mod tests {
             let junk = by("junk", 63 - before);
             let held = [&of_its_name(before)[..], &junk[..], &trusted[..]].concat();
             let pushed = by("own", 1);
-            let row = joined(&held, &pushed, None, &names_of(&trusted), RAISES).unwrap();
+            let row = merged(&held, &pushed, None, &names_of(&trusted), RAISES).unwrap();
             assert_eq!(row.contains(&trusted[0]), is_kept, "{before}");
             assert_eq!((&row[0], row.len()), (&pushed[0], 64), "{before}");
             // All places are the builder's, and the trusted one has one besides.
-            let row = joined(&held, &by("own", 64), None, &names_of(&trusted), RAISES).unwrap();
+            let row = merged(&held, &by("own", 64), None, &names_of(&trusted), RAISES).unwrap();
             assert_eq!(row.contains(&trusted[0]), is_kept, "{before}");
             assert!(row.len() <= 64 + SIGNATURES_OF_A_NAME, "{before}");
         }
@@ -284,12 +284,12 @@ mod tests {
         ] {
             let known: HashSet<Signature> = trusted.iter().cloned().collect();
             let names = names_of(&trusted);
-            let row = joined(&held, &pushed, Some(&known), &names, builders);
+            let row = merged(&held, &pushed, Some(&known), &names, builders);
             assert_eq!(row.is_none(), expected == held, "{what}");
             let row = row.unwrap_or(held);
             assert_eq!(row, expected, "{what}");
             // Who pushes all of it again adds nothing.
-            let again = joined(&row, &pushed, Some(&known), &names, AFTER_BUILDER);
+            let again = merged(&row, &pushed, Some(&known), &names, AFTER_BUILDER);
             assert_eq!(again, None, "{what}");
         }
     }
@@ -300,15 +300,15 @@ mod tests {
         let names = names_of(&by("trusted", 255));
         let mut row = by("junk", 64);
         for pushed in by("trusted", 255).chunks(64) {
-            row = joined(&row, pushed, Some(&known), &names, PERSONS).unwrap_or(row);
+            row = merged(&row, pushed, Some(&known), &names, PERSONS).unwrap_or(row);
             assert!(row.len() <= 2 * MAX_SIGNATURES, "{}", row.len());
         }
-        let raised = joined(&row, &by("own", 64), Some(&known), &names, RAISES).unwrap();
+        let raised = merged(&row, &by("own", 64), Some(&known), &names, RAISES).unwrap();
         assert_eq!(raised.len(), 2 * MAX_SIGNATURES);
         assert!(by("own", 64).iter().all(|it| raised.contains(it)));
         // Nor by those of one builder after the other.
         for pushed in by("built", 255).chunks(64) {
-            row = joined(&row, pushed, Some(&known), &names, BUILDERS).unwrap_or(row);
+            row = merged(&row, pushed, Some(&known), &names, BUILDERS).unwrap_or(row);
             assert!(row.len() <= 3 * MAX_SIGNATURES, "{}", row.len());
         }
     }
