@@ -1,5 +1,6 @@
 //! Why a database did not do what it was asked.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Why a database did not do what it was asked.
@@ -49,8 +50,8 @@ pub enum SqlError {
     /// A stored value is not what the column may hold.
     #[error("the database holds an invalid {what}")]
     Invalid {
-        /// Which value.
-        what: &'static str,
+        /// Which value: the name of its column, if it stands in one.
+        what: Cow<'static, str>,
         /// Why it is none.
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -83,58 +83,6 @@ impl<'a> Row<'a> {
             .ok_or_else(|| wrong(column, value, "bytes"))
     }
 
-    /// A column that holds the text of a value, such as a UUID or a name; `what` names the value in an error.
-    ///
-    /// # Errors
-    /// [`SqlError::Invalid`]; as [`Row::get`].
-    pub fn parsed<T>(&self, column: &str, what: &'static str) -> Result<T, SqlError>
-    where
-        T: FromStr,
-        T::Err: std::error::Error + Send + Sync + 'static,
-    {
-        parse(self.text(column)?, what)
-    }
-
-    /// As [`Row::parsed`], of a column that may hold nothing.
-    ///
-    /// # Errors
-    /// As [`Row::parsed`].
-    pub fn parsed_if_any<T>(&self, column: &str, what: &'static str) -> Result<Option<T>, SqlError>
-    where
-        T: FromStr,
-        T::Err: std::error::Error + Send + Sync + 'static,
-    {
-        match self.value(column)? {
-            Value::Null => Ok(None),
-            _ => self.parsed(column, what).map(Some),
-        }
-    }
-
-    /// A column of values separated by spaces.
-    ///
-    /// # Errors
-    /// As [`Row::parsed`].
-    pub fn words<T>(&self, column: &str, what: &'static str) -> Result<Vec<T>, SqlError>
-    where
-        T: FromStr,
-        T::Err: std::error::Error + Send + Sync + 'static,
-    {
-        let words = self.text(column)?.split_ascii_whitespace();
-        words.map(|word| parse(word, what)).collect()
-    }
-
-    /// A column that holds a number of bytes.
-    ///
-    /// # Errors
-    /// Where it is negative; as [`Row::get`].
-    pub fn size(&self, column: &'static str) -> Result<u64, SqlError> {
-        let size = self.get::<_, i64>(column)?;
-        u64::try_from(size).map_err(|error| SqlError::Invalid {
-            what: column,
-            source: error.into(),
-        })
-    }
-
     /// The names of the columns.
     #[must_use]
     pub fn columns(&self) -> Vec<&str> {
@@ -152,7 +100,7 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     text.parse().map_err(|error: T::Err| SqlError::Invalid {
-        what,
+        what: what.into(),
         source: error.into(),
     })
 }

@@ -88,7 +88,7 @@ macro_rules! integers {
     };
 }
 
-integers!(u8, u16, u32, i32, i64);
+integers!(u8, u16, u32, i32, i64, u64);
 
 impl FromColumn for bool {
     const WANTED: &'static str = "a flag";

@@ -1,10 +1,11 @@
 //! Accounts: people and services.
 
 use fh_api::{Name, NameKind, UserInfo, UserKind};
-use fh_sql::{Read, Row, Tx, params};
+use fh_sql::{Read, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, insert_one, new_id, now};
+use super::rows::{all, exists, first, from_row, one};
+use super::values::{execute, new_id, now, run};
 use super::{AccessChange, DatabaseError, Timestamp, reserved};
 
 /// A row of `account`.
@@ -36,22 +37,20 @@ const SELECT: &str = "SELECT a.id, a.uuid, a.name, a.kind, a.server_admin, a.org
      o.name AS organization, a.trust_policy_id, a.created_at, a.disabled_at \
      FROM account a LEFT JOIN organization o ON o.id = a.organization_id";
 
-impl Account {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        Ok(Self {
-            id: row.get("id")?,
-            uuid: row.parsed("uuid", "account id")?,
-            name: row.parsed("name", "account name")?,
-            kind: row.parsed("kind", "kind of account")?,
-            server_admin: row.get("server_admin")?,
-            organization: row.parsed_if_any("organization", "organisation name")?,
-            organization_id: row.get("organization_id")?,
-            trust_policy_id: row.get("trust_policy_id")?,
-            created_at: row.get("created_at")?,
-            disabled_at: row.get("disabled_at")?,
-        })
-    }
+from_row!(Account {
+    id,
+    uuid,
+    name,
+    kind,
+    server_admin,
+    organization,
+    organization_id,
+    trust_policy_id,
+    created_at,
+    disabled_at,
+});
 
+impl Account {
     /// As the API tells it.
     pub fn info(&self) -> UserInfo {
         UserInfo {
@@ -69,7 +68,7 @@ impl Account {
 /// Every account of a person or a service, sorted by name; not those of trust policies.
 pub fn list(read: &Read) -> Result<Vec<Account>, DatabaseError> {
     let sql = format!("{SELECT} WHERE a.trust_policy_id IS NULL ORDER BY a.folded");
-    all(read, &sql, &[], Account::from_row)
+    all(read, &sql, &[])
 }
 
 /// The account that has or had that name, in whatever case.
@@ -79,7 +78,7 @@ pub fn find(read: &Read, name: &Name) -> Result<Option<Account>, DatabaseError> 
         "{SELECT} WHERE a.folded = ?1 OR a.id = (SELECT account_id FROM reserved_name \
          WHERE kind = 'account' AND folded = ?1)"
     );
-    first(read, &sql, params![name.folded()], Account::from_row)
+    first(read, &sql, params![name.folded()])
 }
 
 /// The service accounts of an organisation, sorted by name.
@@ -90,7 +89,7 @@ pub fn list_of_organization(
     let sql = format!(
         "{SELECT} WHERE a.organization_id = ?1 AND a.trust_policy_id IS NULL ORDER BY a.folded"
     );
-    all(read, &sql, params![organization_id], Account::from_row)
+    all(read, &sql, params![organization_id])
 }
 
 /// The account of a person or a service of that name, in whatever case; not that of a trust policy,
@@ -102,7 +101,7 @@ pub fn find_named(read: &Read, name: &Name) -> Result<Option<Account>, DatabaseE
 /// The account of that id.
 pub fn get(read: &Read, id: i64) -> Result<Option<Account>, DatabaseError> {
     let sql = format!("{SELECT} WHERE a.id = ?1");
-    first(read, &sql, params![id], Account::from_row)
+    first(read, &sql, params![id])
 }
 
 /// Makes an account. A name that is taken is a unique violation.
@@ -115,7 +114,7 @@ pub fn insert(
     server_admin: bool,
 ) -> Result<Account, DatabaseError> {
     let (uuid, created_at) = (new_id(), now());
-    let id = insert_one(
+    let id = one(
         tx,
         "INSERT INTO account (uuid, name, folded, kind, server_admin, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
@@ -173,8 +172,7 @@ pub fn set_disabled(
 ) -> Result<(), DatabaseError> {
     let sql = "UPDATE account SET disabled_at = CASE WHEN ?2 THEN COALESCE(disabled_at, ?3) END \
                WHERE id = ?1";
-    execute(change, sql, params![id, disabled, now()])?;
-    Ok(())
+    run(change, sql, params![id, disabled, now()])
 }
 
 /// Lets an account manage the server, or no more.
@@ -184,16 +182,14 @@ pub fn set_server_admin(
     server_admin: bool,
 ) -> Result<(), DatabaseError> {
     let sql = "UPDATE account SET server_admin = ?2 WHERE id = ?1";
-    execute(change, sql, params![id, server_admin])?;
-    Ok(())
+    run(change, sql, params![id, server_admin])
 }
 
 /// Whether anybody but this account can manage the server.
 pub fn others_manage_server(read: &Read, id: i64) -> Result<bool, DatabaseError> {
     let sql = "SELECT id FROM account \
                WHERE server_admin = 1 AND disabled_at IS NULL AND id <> ?1 LIMIT 1";
-    let other: Option<i64> = first(read, sql, params![id], |row| Ok(row.get("id")?))?;
-    Ok(other.is_some())
+    exists(read, sql, params![id])
 }
 
 /// Removes an account with its tokens, memberships and grants: whether it was there. Its name stays reserved.

@@ -8,7 +8,7 @@ use fh_sql::{Tx, params};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::values::{execute, now};
+use super::values::{now, run};
 use super::{DatabaseError, Timestamp};
 
 /// Who did it, as they were called then.
@@ -50,6 +50,39 @@ pub struct Event<'a> {
     pub detail: Value,
 }
 
+impl<'a> Event<'a> {
+    /// What somebody did to something of that name.
+    pub fn by(actor: Actor, action: &'a str, subject: &'a str) -> Self {
+        Self {
+            action,
+            actor: Some(actor),
+            subject,
+            ..Self::default()
+        }
+    }
+
+    /// The same in an organisation, internal id, if it was in one.
+    pub fn in_organization(self, id: impl Into<Option<i64>>) -> Self {
+        Self {
+            organization_id: id.into(),
+            ..self
+        }
+    }
+
+    /// The same on a flake, internal id, if it was on one. It must be there still: what removes it is recorded first.
+    pub fn on_flake(self, id: impl Into<Option<i64>>) -> Self {
+        Self {
+            flake_id: id.into(),
+            ..self
+        }
+    }
+
+    /// Appends it with the rest that is to be told, in the transaction of what it tells.
+    pub fn record(self, tx: &Tx<'_>, detail: Value) -> Result<(), DatabaseError> {
+        record(tx, &Self { detail, ..self })
+    }
+}
+
 const INSERT: &str = "INSERT INTO audit_event \
      (at, action, denied, account_id, user_name, token_uuid, workload, address, request_id, \
       organization_uuid, organization_name, flake_id, flake_name, subject, detail) \
@@ -62,7 +95,7 @@ const INSERT: &str = "INSERT INTO audit_event \
 pub fn record(tx: &Tx<'_>, event: &Event<'_>) -> Result<(), DatabaseError> {
     let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
     let actor = event.actor.as_ref();
-    execute(
+    run(
         tx,
         INSERT,
         params![
@@ -84,8 +117,7 @@ pub fn record(tx: &Tx<'_>, event: &Event<'_>) -> Result<(), DatabaseError> {
             event.subject,
             detail
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Something that was refused before anything was looked up for it, as the address names it.
@@ -122,7 +154,7 @@ const INSERT_DENIAL: &str = "INSERT INTO audit_event \
 /// Appends what was refused. What it names is looked up here, for those who read the log.
 pub fn record_denial(tx: &Tx<'_>, denial: &Denial) -> Result<(), DatabaseError> {
     let actor = denial.actor.as_ref();
-    execute(
+    run(
         tx,
         INSERT_DENIAL,
         params![
@@ -142,6 +174,5 @@ pub fn record_denial(tx: &Tx<'_>, denial: &Denial) -> Result<(), DatabaseError> 
             denial.detail.to_string(),
             actor.and_then(|actor| actor.acting)
         ],
-    )?;
-    Ok(())
+    )
 }

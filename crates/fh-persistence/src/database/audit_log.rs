@@ -1,10 +1,10 @@
 //! Reading the audit log.
 
 use fh_api::AuditEvent;
-use fh_sql::{Read, Row, ToParam};
+use fh_sql::{Read, ToParam};
 use uuid::Uuid;
 
-use super::values::{all, first};
+use super::rows::{all, from_row, one};
 use super::{DatabaseError, Timestamp};
 
 /// Which events are looked for. Each field that is there narrows further.
@@ -32,6 +32,22 @@ pub struct Filter {
     pub until: Option<Timestamp>,
 }
 
+from_row!(AuditEvent {
+    id,
+    at,
+    action,
+    denied,
+    user = "user_name",
+    token = "token_uuid",
+    workload,
+    address,
+    request_id,
+    organization = "organization_name",
+    flake = "flake_name",
+    subject,
+    detail,
+});
+
 const SELECT: &str = "SELECT id, at, action, denied, user_name, token_uuid, workload, address, \
      request_id, organization_name, flake_name, subject, detail FROM audit_event";
 
@@ -44,13 +60,8 @@ pub fn list(
     limit: u32,
 ) -> Result<(Vec<AuditEvent>, u64), DatabaseError> {
     // Both readings are of one instant.
-    let last = first(
-        read,
-        "SELECT COALESCE(MAX(id), 0) FROM audit_event",
-        &[],
-        |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()),
-    )?
-    .unwrap_or(0);
+    let sql = "SELECT COALESCE(MAX(id), 0) FROM audit_event";
+    let last: u64 = one(read, sql, &[])?;
     let organization = filter.organization.map(|id| id.to_string());
     let token = filter.token.map(|id| id.to_string());
     let after_id = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
@@ -86,7 +97,7 @@ pub fn list(
     };
     let order = if after.is_some() { "ASC" } else { "DESC" };
     let sql = format!("{SELECT}{clause} ORDER BY id {order} LIMIT {limit}");
-    let mut events = all(read, &sql, &values, event)?;
+    let mut events: Vec<AuditEvent> = all(read, &sql, &values)?;
     if after.is_none() {
         events.reverse();
     }
@@ -100,22 +111,4 @@ pub fn list(
 
 fn given<T: ToParam>(value: &Option<T>) -> Option<&dyn ToParam> {
     value.as_ref().map(|value| value as &dyn ToParam)
-}
-
-fn event(row: &Row<'_>) -> Result<AuditEvent, DatabaseError> {
-    Ok(AuditEvent {
-        id: row.get::<_, i64>("id")?.unsigned_abs(),
-        at: row.get::<_, Timestamp>("at")?.to_date_time(),
-        action: row.get("action")?,
-        denied: row.get("denied")?,
-        user: row.get("user_name")?,
-        token: row.parsed_if_any("token_uuid", "token id")?,
-        workload: row.parsed_if_any("workload", "description of a workload")?,
-        address: row.get("address")?,
-        request_id: row.get("request_id")?,
-        organization: row.parsed_if_any("organization_name", "organisation name")?,
-        flake: row.parsed_if_any("flake_name", "flake name")?,
-        subject: row.get("subject")?,
-        detail: row.parsed_if_any("detail", "detail of an event")?,
-    })
 }

@@ -16,9 +16,10 @@ use fh_sql::{Read, Row, Tx, params};
 
 use super::holders::id_list;
 use super::nars::hex_list;
+use super::rows::{all, column, flake_name, from_row};
 use super::slices::store_path;
 use super::trust::Target;
-use super::values::{all, execute};
+use super::values::execute;
 use super::{AccessChange, DatabaseError, accounts, grants, trust};
 
 /// Those of a slice's rows of some paths that disagree with the oldest row of the path, or with one
@@ -93,7 +94,11 @@ pub fn known_elsewhere(
                WHERE EXISTS (SELECT 1 FROM slice_path AS o WHERE o.path_hash = s.path_hash AND o.flake_id <> ?2) \
                OR EXISTS (SELECT 1 FROM slice_upstream AS u WHERE u.path_hash = s.path_hash) \
                OR EXISTS (SELECT 1 FROM contested_path AS c WHERE c.path_hash = s.path_hash)";
-    all(read, sql, params![hash_list(hashes), flake_id], path_hash)
+    let keys = params![
+        hex_list(hashes.iter().map(StorePathHash::as_bytes)),
+        flake_id
+    ];
+    all(read, sql, keys)
 }
 
 /// Notes disagreement, and where rows do not count the same, about paths that a slice has got rows or fingerprints of.
@@ -109,31 +114,22 @@ pub fn note(
         if hashes.is_empty() {
             continue;
         }
-        let keys = params![hash_list(hashes), flake_id];
-        new.paths.extend(all(tx, sql, keys, path_hash)?);
+        let keys = params![
+            hex_list(hashes.iter().map(StorePathHash::as_bytes)),
+            flake_id
+        ];
+        new.paths.extend(all::<StorePathHash>(tx, sql, keys)?);
     }
     for hash in &new.paths {
-        let marked = all(tx, MARK_ALL, params![hash.as_bytes()], nar_hash)?;
+        let marked: Vec<NarHash> = all(tx, MARK_ALL, params![hash.as_bytes()])?;
         new.nars.extend(marked);
     }
     if !rows.is_empty() {
-        let keys = params![hash_list(rows), flake_id];
-        new.nars.extend(all(tx, MARK_NEW, keys, nar_hash)?);
+        let keys = params![hex_list(rows.iter().map(StorePathHash::as_bytes)), flake_id];
+        new.nars.extend(all::<NarHash>(tx, MARK_NEW, keys)?);
         execute(tx, UNEVEN, keys)?;
     }
     Ok(new)
-}
-
-fn hash_list(hashes: &[StorePathHash]) -> String {
-    hex_list(hashes.iter().map(StorePathHash::as_bytes))
-}
-
-fn path_hash(row: &Row<'_>) -> Result<StorePathHash, DatabaseError> {
-    Ok(StorePathHash::from_bytes(row.get("path_hash")?))
-}
-
-fn nar_hash(row: &Row<'_>) -> Result<NarHash, DatabaseError> {
-    Ok(NarHash::from_bytes(row.get("nar_hash")?))
 }
 
 /// Two slices of one organisation that disagree about a path.
@@ -148,6 +144,13 @@ pub struct Clash {
     /// What this one has.
     pub pushed: NarHash,
 }
+
+from_row!(Clash {
+    path: store_path,
+    flake: flake_name,
+    there,
+    pushed
+});
 
 /// Where other slices of the same organisation disagree with a slice about some of its paths, a hundred at
 /// most. Of other organisations' slices nothing is told.
@@ -170,17 +173,11 @@ pub fn clashes(
                CROSS JOIN flake AS f ON f.id = o.flake_id AND f.organization_id = g.id \
                CROSS JOIN nar AS n ON n.id = s.nar_id CROSS JOIN nar AS m ON m.id = o.nar_id \
                WHERE o.nar_id <> s.nar_id OR o.path_refs <> s.path_refs OR o.name <> s.name LIMIT 100";
-    all(read, sql, params![hash_list(hashes), flake_id], |row| {
-        Ok(Clash {
-            path: store_path(row)?,
-            flake: FlakeName {
-                org: row.parsed("org", "organisation name")?,
-                project: row.parsed("project", "flake name")?,
-            },
-            there: NarHash::from_bytes(row.get("there")?),
-            pushed: NarHash::from_bytes(row.get("pushed")?),
-        })
-    })
+    let keys = params![
+        hex_list(hashes.iter().map(StorePathHash::as_bytes)),
+        flake_id
+    ];
+    all(read, sql, keys)
 }
 
 /// What one slice says of a path.
@@ -210,27 +207,57 @@ pub struct Word {
     pub age: (i64, u8),
 }
 
+from_row!(Word {
+    row_id,
+    nar_id,
+    damaged,
+    flake_id,
+    name,
+    nar_hash,
+    references = "path_refs",
+    proven,
+    builder,
+    pusher_id,
+    age: read_age,
+});
+
+fn read_age(row: &Row<'_>) -> Result<(i64, u8), DatabaseError> {
+    Ok(match column(row, "row_id")? {
+        Some(row_id) => (row_id, 0),
+        None => (column(row, "after_row")?, 1),
+    })
+}
+
+/// The columns of a [`Word`]: of rows `s` of slices, with their NARs `n`.
+macro_rules! word_columns {
+    () => {
+        "s.id AS row_id, s.nar_id, n.damaged_at IS NOT NULL AS damaged, s.flake_id, s.name, n.nar_hash, \
+         s.path_refs, s.proven, s.builder, s.pusher_id"
+    };
+}
+
 /// What every slice says of a path, in no order.
 pub fn words(read: &Read, hash: &StorePathHash) -> Result<Vec<Word>, DatabaseError> {
-    let sql = "SELECT s.id, s.nar_id, s.flake_id, s.name, s.path_refs, s.pusher_id, s.builder, s.proven, \
-               n.nar_hash, n.damaged_at \
-               FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id WHERE s.path_hash = ?1";
-    let mut found = all(read, sql, params![hash.as_bytes()], word_of_row)?;
-    let sql = "SELECT flake_id, name, nar_hash, path_refs, pusher_id, builder, after_row \
-               FROM slice_upstream WHERE path_hash = ?1";
-    found.extend(all(read, sql, params![hash.as_bytes()], |row| {
-        let age = (row.get("after_row")?, 1);
-        Ok(Word { age, ..word(row)? })
-    })?);
+    let sql = concat!(
+        "SELECT ",
+        word_columns!(),
+        " FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id WHERE s.path_hash = ?1"
+    );
+    let mut found: Vec<Word> = all(read, sql, params![hash.as_bytes()])?;
+    let sql = "SELECT NULL AS row_id, NULL AS nar_id, 0 AS damaged, flake_id, name, nar_hash, path_refs, \
+               0 AS proven, builder, pusher_id, after_row FROM slice_upstream WHERE path_hash = ?1";
+    found.extend(all::<Word>(read, sql, params![hash.as_bytes()])?);
     Ok(found)
 }
 
 /// The rows of a path in some slices, in no order, each looked up in the unique index.
-pub const WORDS_IN: &str = "SELECT s.id, s.nar_id, s.flake_id, s.name, s.path_refs, \
-     s.pusher_id, s.builder, s.proven, n.nar_hash, n.damaged_at \
-     FROM json_each(?2) AS wanted \
+pub const WORDS_IN: &str = concat!(
+    "SELECT ",
+    word_columns!(),
+    " FROM json_each(?2) AS wanted \
      CROSS JOIN slice_path AS s ON s.path_hash = ?1 AND s.flake_id = wanted.value \
-     CROSS JOIN nar AS n ON n.id = s.nar_id";
+     CROSS JOIN nar AS n ON n.id = s.nar_id"
+);
 
 /// What the rows in some slices say of a path, in no order.
 pub fn words_in(
@@ -239,53 +266,20 @@ pub fn words_in(
     flake_ids: &[i64],
 ) -> Result<Vec<Word>, DatabaseError> {
     let keys = params![hash.as_bytes(), id_list(flake_ids)];
-    all(read, WORDS_IN, keys, word_of_row)
-}
-
-fn word_of_row(row: &Row<'_>) -> Result<Word, DatabaseError> {
-    let row_id = row.get("id")?;
-    Ok(Word {
-        row_id: Some(row_id),
-        nar_id: row.get("nar_id")?,
-        damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
-        proven: row.get("proven")?,
-        age: (row_id, 0),
-        ..word(row)?
-    })
-}
-
-/// What rows and fingerprints have.
-fn word(row: &Row<'_>) -> Result<Word, DatabaseError> {
-    Ok(Word {
-        row_id: None,
-        nar_id: None,
-        damaged: false,
-        flake_id: row.get("flake_id")?,
-        name: row.get("name")?,
-        nar_hash: nar_hash(row)?,
-        references: row.get("path_refs")?,
-        proven: false,
-        builder: row.get("builder")?,
-        pusher_id: row.get("pusher_id")?,
-        age: (0, 0),
-    })
+    all(read, WORDS_IN, keys)
 }
 
 /// The keys whose signatures the organisation of a slice takes for a proof.
 pub fn trusted_keys_of_slice(read: &Read, flake_id: i64) -> Result<Vec<PublicKey>, DatabaseError> {
     let sql = "SELECT t.key FROM flake AS f JOIN trusted_key AS t \
                ON t.organization_id = f.organization_id WHERE f.id = ?1 ORDER BY t.key";
-    all(read, sql, params![flake_id], public_key)
+    all(read, sql, params![flake_id])
 }
 
 /// The keys whose signatures an organisation takes for a proof.
 pub fn trusted_keys(read: &Read, organization_id: i64) -> Result<Vec<PublicKey>, DatabaseError> {
     let sql = "SELECT key FROM trusted_key WHERE organization_id = ?1 ORDER BY key";
-    all(read, sql, params![organization_id], public_key)
-}
-
-fn public_key(row: &Row<'_>) -> Result<PublicKey, DatabaseError> {
-    Ok(row.parsed("key", "public key")?)
+    all(read, sql, params![organization_id])
 }
 
 /// Sets these keys, in place of those that there are.

@@ -57,6 +57,11 @@ impl Decided {
         }
     }
 
+    /// [`Self::taking_away`] if that is so, else the same.
+    pub fn taking_away_if(self, takes_away: bool) -> Self {
+        if takes_away { self.taking_away() } else { self }
+    }
+
     /// The same, where it can wait until there is room.
     pub fn with_room(self) -> Self {
         Self {

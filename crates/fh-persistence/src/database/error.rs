@@ -1,5 +1,7 @@
 //! Why the database did not do what it was asked.
 
+use std::borrow::Cow;
+
 use fh_sql::{Refusal, SqlError};
 
 /// Why the database did not do what it was asked.
@@ -47,10 +49,10 @@ impl DatabaseError {
 
     /// A stored value that is not what its column may hold.
     pub fn invalid(
-        what: &'static str,
+        what: impl Into<Cow<'static, str>>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        let source = source.into();
+        let (what, source) = (what.into(), source.into());
         Self::Sql(SqlError::Invalid { what, source })
     }
 

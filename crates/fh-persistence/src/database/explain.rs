@@ -5,9 +5,9 @@ use fh_api::{FlakePattern, Name, OrganizationRole, Role, Subject};
 use fh_sql::{Read, params};
 
 use super::DatabaseError;
-use super::grants::{HELD, subject};
+use super::grants::{HELD, read_subject};
 use super::invitations::{self, Belonging};
-use super::values::{all, first};
+use super::rows::{all, from_row, one};
 
 /// A grant and one account that it counts for.
 #[derive(Debug, Clone)]
@@ -23,6 +23,14 @@ pub struct HeldGrant {
     /// Whether it counts because the account is a guest of the organisation, and not because it belongs there.
     pub is_guest: bool,
 }
+
+from_row!(HeldGrant {
+    holder = "user",
+    subject: read_subject,
+    role,
+    flake = "flake_id",
+    is_guest = "guest",
+});
 
 /// The grants that count on a flake, or all that count in the organisation, for one account or for all that are not
 /// disabled, sorted by the accounts' names.
@@ -42,15 +50,7 @@ pub fn grants(
          ORDER BY a.folded"
     );
     let keys = params![organization_id, flake_id, account_id];
-    all(read, &sql, keys, |row| {
-        Ok(HeldGrant {
-            holder: row.parsed("user", "account name")?,
-            subject: subject(row)?,
-            role: row.parsed("role", "role")?,
-            flake: row.get("flake_id")?,
-            is_guest: row.get("guest")?,
-        })
-    })
+    all(read, &sql, keys)
 }
 
 /// Whether an account was granted something on a flake by name that does not count, because it has not
@@ -67,8 +67,7 @@ pub fn is_invited(
                WHERE organization_id = ?1 AND (flake_id IS NULL OR flake_id = ?2) \
                AND subject = 'account' AND account_id = ?3";
     let keys = params![organization_id, flake_id, account_id];
-    let found: Option<Option<bool>> = first(read, sql, keys, |row| Ok(row.get("by_guest")?))?;
-    let Some(by_guest) = found.flatten() else {
+    let Some(by_guest) = one(read, sql, keys)? else {
         return Ok(false);
     };
     let belonging = invitations::belonging(read, organization_id, account_id)?;
@@ -90,12 +89,7 @@ pub fn members(
                WHERE m.organization_id = ?1 \
                AND CASE WHEN ?2 IS NULL THEN a.disabled_at IS NULL ELSE m.account_id = ?2 END \
                ORDER BY a.folded";
-    all(read, sql, params![organization_id, account_id], |row| {
-        Ok((
-            row.parsed("user", "account name")?,
-            row.parsed("role", "organisation role")?,
-        ))
-    })
+    all(read, sql, params![organization_id, account_id])
 }
 
 /// What a trust policy gives to the workloads that it lets in.
@@ -109,15 +103,11 @@ pub struct PolicyGrant {
     pub role: Role,
 }
 
+from_row!(PolicyGrant { name, flakes, role });
+
 /// The trust policies of an organisation, sorted by name.
 pub fn policies(read: &Read, organization_id: i64) -> Result<Vec<PolicyGrant>, DatabaseError> {
     let sql = "SELECT name, flakes, role FROM trust_policy WHERE organization_id = ?1 \
                ORDER BY folded";
-    all(read, sql, params![organization_id], |row| {
-        Ok(PolicyGrant {
-            name: row.parsed("name", "trust policy name")?,
-            flakes: row.words("flakes", "flake pattern")?,
-            role: row.parsed("role", "role")?,
-        })
-    })
+    all(read, sql, params![organization_id])
 }

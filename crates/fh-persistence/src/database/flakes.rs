@@ -1,10 +1,11 @@
 //! Flakes. A flake's id is also that of its slice.
 
 use fh_api::{FlakeInfo, FlakeName, Name, Role, Visibility};
-use fh_sql::{Read, Row, Tx, params};
+use fh_sql::{Read, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, insert_one, new_id, now};
+use super::rows::{all, first, flake_name, from_row, one};
+use super::values::{execute, new_id, now, run};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// A row of `flake`, with the name of its organisation.
@@ -28,28 +29,22 @@ pub struct Flake {
     pub created_at: Timestamp,
 }
 
-const SELECT: &str = "SELECT f.uuid, o.name AS org, f.name, f.visibility, f.description, \
+const SELECT: &str = "SELECT f.uuid, o.name AS org, f.name AS project, f.visibility, f.description, \
      f.path_count, f.nar_size, f.last_push_at, f.created_at \
      FROM flake f JOIN organization o ON o.id = f.organization_id";
 
-impl Flake {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        let count = |value: i64| u64::try_from(value).unwrap_or(0);
-        Ok(Self {
-            uuid: row.parsed("uuid", "flake id")?,
-            name: FlakeName {
-                org: row.parsed("org", "organisation name")?,
-                project: row.parsed("name", "flake name")?,
-            },
-            visibility: row.parsed("visibility", "visibility")?,
-            description: row.get("description")?,
-            path_count: count(row.get("path_count")?),
-            nar_size: count(row.get("nar_size")?),
-            last_push_at: row.get("last_push_at")?,
-            created_at: row.get("created_at")?,
-        })
-    }
+from_row!(Flake {
+    uuid,
+    name: flake_name,
+    visibility,
+    description,
+    path_count,
+    nar_size,
+    last_push_at,
+    created_at,
+});
 
+impl Flake {
     /// As the API tells it to someone who holds that role.
     pub fn info(&self, role: Option<Role>) -> FlakeInfo {
         FlakeInfo {
@@ -69,7 +64,7 @@ impl Flake {
 /// The flake of that id.
 pub fn get(read: &Read, id: i64) -> Result<Option<Flake>, DatabaseError> {
     let sql = format!("{SELECT} WHERE f.id = ?1");
-    first(read, &sql, params![id], Flake::from_row)
+    first(read, &sql, params![id])
 }
 
 /// The flake that has or had that name in an organisation, in whatever case.
@@ -83,7 +78,7 @@ pub fn find(
          FROM former_flake_name WHERE organization_id = ?1 AND folded = ?2)"
     );
     let keys = params![organization_id, name.folded()];
-    first(read, &sql, keys, Flake::from_row)
+    first(read, &sql, keys)
 }
 
 /// Makes a flake: its id. A name that is taken is a unique violation.
@@ -95,7 +90,7 @@ pub fn insert(
     description: Option<&str>,
 ) -> Result<i64, DatabaseError> {
     change.touch_directory();
-    insert_one(
+    one(
         change,
         "INSERT INTO flake \
          (uuid, organization_id, name, folded, visibility, description, created_at) \
@@ -119,12 +114,11 @@ pub fn set_visibility(
     visibility: Visibility,
 ) -> Result<(), DatabaseError> {
     change.touch_directory();
-    execute(
+    run(
         change,
         "UPDATE flake SET visibility = ?2 WHERE id = ?1",
         params![id, visibility.as_str()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Changes what a flake says of itself.
@@ -133,12 +127,11 @@ pub fn set_description(
     id: i64,
     description: Option<&str>,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE flake SET description = ?2 WHERE id = ?1",
         params![id, description],
-    )?;
-    Ok(())
+    )
 }
 
 /// Removes a flake with its slice, its grants and its pushes: whether it was there.
@@ -160,16 +153,16 @@ pub struct DirectoryRow {
     pub visibility: Visibility,
 }
 
+from_row!(DirectoryRow {
+    id,
+    organization_id,
+    project = "name",
+    visibility
+});
+
 /// Every flake, in the order of names within each organisation.
 pub fn directory(read: &Read) -> Result<Vec<DirectoryRow>, DatabaseError> {
     let sql = "SELECT id, organization_id, name, visibility FROM flake \
                ORDER BY organization_id, folded";
-    all(read, sql, &[], |row| {
-        Ok(DirectoryRow {
-            id: row.get("id")?,
-            organization_id: row.get("organization_id")?,
-            project: row.parsed("name", "flake name")?,
-            visibility: row.parsed("visibility", "visibility")?,
-        })
-    })
+    all(read, sql, &[])
 }

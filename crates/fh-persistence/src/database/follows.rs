@@ -4,13 +4,19 @@ use fh_api::FlakePattern;
 use fh_auth::Follow;
 use fh_sql::{Read, params};
 
-use super::values::{all, execute, now, pattern};
+use super::rows::{all, from_row, read_pattern};
+use super::values::{execute, now};
 use super::{AccessChange, DatabaseError};
 
 /// Follows with what they name, resolved to the flakes that there are now. One whose flake is gone counts for
 /// nothing.
 const RESOLVED: &str = "SELECT w.organization_id, f.id AS flake_id FROM follow w \
      LEFT JOIN flake f ON f.organization_id = w.organization_id AND f.folded = w.project";
+
+from_row!(Follow {
+    organization = "organization_id",
+    flake = "flake_id",
+});
 
 /// What an account follows, then what its organisations do: those that it is a member of, in the order in
 /// which it joined, or that a service account belongs to. A service account has no follows of its own.
@@ -29,9 +35,7 @@ pub fn of_account(read: &Read, account_id: i64) -> Result<Vec<Follow>, DatabaseE
          ON m.account_id = ?1 AND m.organization_id = o.organization_id \
          ORDER BY m.created_at, o.organization_id"
     );
-    let organizations: Vec<i64> = all(read, &sql, params![account_id], |row| {
-        Ok(row.get("organization_id")?)
-    })?;
+    let organizations: Vec<i64> = all(read, &sql, params![account_id])?;
     for organization in organizations {
         found.extend(of_organization(read, organization)?);
     }
@@ -61,16 +65,11 @@ pub fn patterns(read: &Read, organization_id: i64) -> Result<Vec<FlakePattern>, 
     let sql = "SELECT o.name AS org, w.project FROM follow w \
                JOIN organization o ON o.id = w.organization_id \
                WHERE w.follower_id = ?1 OR (w.follower_id IS NULL AND w.account_id IS NULL)";
-    all(read, sql, params![organization_id], |row| pattern(row))
+    read.all(sql, params![organization_id], read_pattern)
 }
 
 fn resolved(read: &Read, sql: &str, id: i64) -> Result<Vec<Follow>, DatabaseError> {
-    all(read, sql, params![id], |row| {
-        Ok(Follow {
-            organization: row.get("organization_id")?,
-            flake: row.get("flake_id")?,
-        })
-    })
+    all(read, sql, params![id])
 }
 
 /// Whose list it is.
@@ -104,6 +103,11 @@ pub struct Followed {
     pub pattern: FlakePattern,
 }
 
+from_row!(Followed {
+    organization_id,
+    pattern: read_pattern,
+});
+
 impl Followed {
     /// Equal for two that follow the same.
     pub fn key(&self) -> String {
@@ -125,12 +129,7 @@ pub fn list(read: &Read, follower: Follower) -> Result<Vec<Followed>, DatabaseEr
                LEFT JOIN flake f ON f.organization_id = w.organization_id AND f.folded = w.project \
                                 AND f.visibility = 'public' \
                WHERE w.account_id IS ?1 AND w.follower_id IS ?2 ORDER BY w.position";
-    all(read, sql, params![account, organization], |row| {
-        Ok(Followed {
-            organization_id: row.get("organization_id")?,
-            pattern: pattern(row)?,
-        })
-    })
+    all(read, sql, params![account, organization])
 }
 
 /// Sets a list, in place of the one that there is.

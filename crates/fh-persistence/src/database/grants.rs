@@ -4,7 +4,8 @@ use fh_api::{FlakeName, FlakePattern, GrantInfo, Name, OfferedGrant, Role, Subje
 use fh_auth::Holdings;
 use fh_sql::{Read, Row, params};
 
-use super::values::{all, execute, first, new_id, now, pattern};
+use super::rows::{all, column, exists, first, from_row, read_pattern};
+use super::values::{execute, new_id, now};
 use super::{AccessChange, DatabaseError, Timestamp, follows};
 
 /// Whether the grant `g` counts for the account that it names.
@@ -59,32 +60,23 @@ pub fn holdings(read: &Read, account_id: i64) -> Result<Holdings, DatabaseError>
 pub fn given(read: &Read, account_id: i64) -> Result<Holdings, DatabaseError> {
     let mut holdings = Holdings::default();
     let sql = "SELECT organization_id, role FROM membership WHERE account_id = ?1";
-    let memberships = all(read, sql, params![account_id], |row| {
-        Ok((
-            row.get("organization_id")?,
-            row.parsed("role", "organisation role")?,
-        ))
-    })?;
+    let memberships = all(read, sql, params![account_id])?;
     for (organization, role) in memberships {
         holdings.add_membership(organization, role);
     }
     let sql = "SELECT organization_id FROM account WHERE id = ?1";
-    let home: Option<Option<i64>> = first(read, sql, params![account_id], |row| {
-        Ok(row.get("organization_id")?)
-    })?;
+    let home: Option<Option<i64>> = first(read, sql, params![account_id])?;
     if let Some(home) = home.flatten() {
         holdings.set_home(home);
     }
     let sql = "SELECT organization_id FROM guest WHERE account_id = ?1";
-    for organization in all(read, sql, params![account_id], |row| {
-        Ok(row.get("organization_id")?)
-    })? {
+    for organization in all(read, sql, params![account_id])? {
         holdings.add_guest_of(organization);
     }
     let sql = format!(
         "SELECT h.organization_id, h.flake_id, h.role FROM ({HELD}) h WHERE h.account_id = ?1"
     );
-    for grant in found(read, &sql, account_id)? {
+    for grant in all::<Given>(read, &sql, params![account_id])? {
         grant.add_to(&mut holdings);
     }
     Ok(holdings)
@@ -98,7 +90,7 @@ pub fn given_as_guest(read: &Read, account_id: i64) -> Result<Holdings, Database
     let sql = "SELECT g.organization_id, g.flake_id, g.role FROM access_grant g \
                JOIN guest v ON v.organization_id = g.organization_id AND v.account_id = g.account_id \
                WHERE g.subject = 'account' AND g.account_id = ?1";
-    for grant in found(read, sql, account_id)? {
+    for grant in all::<Given>(read, sql, params![account_id])? {
         holdings.add_guest_of(grant.organization);
         grant.add_to(&mut holdings);
     }
@@ -115,10 +107,9 @@ pub fn pending(read: &Read, account_id: i64) -> Result<Vec<(i64, OfferedGrant)>,
         counts!(),
         " ORDER BY o.folded, f.folded"
     );
-    all(read, sql, params![account_id], |row| {
-        let on = pattern(row)?;
-        let role = row.parsed("role", "role")?;
-        Ok((row.get("organization_id")?, OfferedGrant { on, role }))
+    read.all(sql, params![account_id], |row| {
+        let (on, role) = (read_pattern(row)?, column(row, "role")?);
+        Ok((column(row, "organization_id")?, OfferedGrant { on, role }))
     })
 }
 
@@ -129,6 +120,12 @@ struct Given {
     role: Role,
 }
 
+from_row!(Given {
+    organization = "organization_id",
+    flake = "flake_id",
+    role
+});
+
 impl Given {
     fn add_to(self, holdings: &mut Holdings) {
         match self.flake {
@@ -136,17 +133,6 @@ impl Given {
             None => holdings.add_organization_grant(self.organization, self.role),
         }
     }
-}
-
-/// What a question about an account finds.
-fn found(read: &Read, sql: &str, account_id: i64) -> Result<Vec<Given>, DatabaseError> {
-    all(read, sql, params![account_id], |row| {
-        Ok(Given {
-            organization: row.get("organization_id")?,
-            flake: row.get("flake_id")?,
-            role: row.parsed("role", "role")?,
-        })
-    })
 }
 
 /// What a grant is on: a flake, or every flake of an organisation.
@@ -215,16 +201,14 @@ pub struct Grant {
     pub created_at: Timestamp,
 }
 
-impl Grant {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        Ok(Self {
-            subject: subject(row)?,
-            role: row.parsed("role", "role")?,
-            pending: row.get("pending")?,
-            created_at: row.get("created_at")?,
-        })
-    }
+from_row!(Grant {
+    subject: read_subject,
+    role,
+    pending,
+    created_at,
+});
 
+impl Grant {
     /// As the API tells it.
     pub fn info(&self, on: &FlakePattern) -> GrantInfo {
         GrantInfo {
@@ -239,12 +223,11 @@ impl Grant {
 }
 
 /// The columns `subject`, `user` and `team` as whom they name.
-pub(super) fn subject(row: &Row<'_>) -> Result<Subject, DatabaseError> {
-    let kind: String = row.get("subject")?;
-    Ok(match kind.as_str() {
-        "team" => Subject::Team(row.parsed("team", "team name")?),
+pub(super) fn read_subject(row: &Row<'_>) -> Result<Subject, DatabaseError> {
+    Ok(match row.text("subject")? {
+        "team" => Subject::Team(column(row, "team")?),
         "members" => Subject::Members,
-        _ => Subject::User(row.parsed("user", "account name")?),
+        _ => Subject::User(column(row, "user")?),
     })
 }
 
@@ -271,7 +254,7 @@ pub fn list(
     );
     let flake = target.flake_id.unwrap_or(0);
     let keys = params![target.organization_id, flake, hides_members];
-    all(read, sql, keys, Grant::from_row)
+    all(read, sql, keys)
 }
 
 /// What was granted to a subject on a target.
@@ -284,6 +267,12 @@ pub struct Granted {
     /// A guest gave it: it does not count for who belongs to the organisation.
     pub by_guest: bool,
 }
+
+from_row!(Granted {
+    role,
+    created_at,
+    by_guest
+});
 
 /// What was granted to this very subject on this very target.
 pub fn get(
@@ -303,13 +292,7 @@ pub fn get(
         account.unwrap_or(0),
         team.unwrap_or(0)
     ];
-    first(read, sql, keys, |row| {
-        Ok(Granted {
-            role: row.parsed("role", "role")?,
-            created_at: row.get("created_at")?,
-            by_guest: row.get("by_guest")?,
-        })
-    })
+    first(read, sql, keys)
 }
 
 /// Whether a subject was granted `admin` on the whole of an organisation, so that whoever it stands for administers
@@ -329,8 +312,7 @@ pub fn administers(
         account.unwrap_or(0),
         team.unwrap_or(0)
     ];
-    let found: Option<i64> = first(read, sql, keys, |row| Ok(row.get("found")?))?;
-    Ok(found.is_some())
+    exists(read, sql, keys)
 }
 
 /// Sets the role of a subject: what it has there from then on; none where the flake or the

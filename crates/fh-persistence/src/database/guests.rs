@@ -2,7 +2,7 @@
 
 use fh_sql::{Tx, params};
 
-use super::values::execute;
+use super::values::{execute, run};
 use super::{AccessChange, DatabaseError};
 
 /// Takes the offer of a membership back: whether there was one.
@@ -34,6 +34,5 @@ pub fn keep_accepted(
     let sql = "UPDATE access_grant SET by_guest = 0 \
                WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2 AND EXISTS \
                (SELECT 1 FROM guest WHERE organization_id = ?1 AND account_id = ?2)";
-    execute(change, sql, params![organization_id, account_id])?;
-    Ok(())
+    run(change, sql, params![organization_id, account_id])
 }

@@ -7,7 +7,7 @@ use fh_nix::StorePathHash;
 use fh_sql::{Read, params};
 
 pub use super::holder::Holder;
-use super::values::{all, first};
+use super::rows::{all, exists, first, one};
 use super::{DatabaseError, packed};
 
 /// What of a row counts among those that have one content, as far as it is the same for every reader.
@@ -93,8 +93,7 @@ pub(super) const NEXT_HOLDER: &str = "SELECT flake_id FROM slice_path WHERE nar_
 
 /// Whether the content of a path may be lost at all: as a rule there is none that is.
 pub fn any_damaged(read: &Read) -> Result<bool, DatabaseError> {
-    let found: Option<i64> = first(read, ANY_DAMAGED, params![], |row| Ok(row.get("damaged")?))?;
-    Ok(found.is_some())
+    exists(read, ANY_DAMAGED, params![])
 }
 
 /// The oldest slices that hold a path whose content is not lost, not more than so many.
@@ -107,26 +106,21 @@ pub fn first_holders(
     let ask = |question| {
         let mut found = First::default();
         let mut damaged = false;
-        all(
-            read,
-            question,
-            params![hash.as_bytes(), most],
-            // By index: dozens of these are read for a path.
-            |row| {
-                found.oldest.push(Holder {
-                    flake_id: row.get(0)?,
-                    row_id: row.get(1)?,
-                });
-                found.voices.push(Voice::of_bits(row.get(2)?));
-                // They are the same in each row.
-                if found.oldest.len() == 1 {
-                    found.contested = row.get(3)?;
-                    found.uneven = row.get(4)?;
-                    damaged = row.get(5)?;
-                }
-                Ok(())
-            },
-        )?;
+        // By index: dozens of these are read for a path.
+        read.all(question, params![hash.as_bytes(), most], |row| {
+            found.oldest.push(Holder {
+                flake_id: row.get(0)?,
+                row_id: row.get(1)?,
+            });
+            found.voices.push(Voice::of_bits(row.get(2)?));
+            // They are the same in each row.
+            if found.oldest.len() == 1 {
+                found.contested = row.get(3)?;
+                found.uneven = row.get(4)?;
+                damaged = row.get(5)?;
+            }
+            Ok::<_, DatabaseError>(())
+        })?;
         Ok::<_, DatabaseError>((found, damaged))
     };
     match ask(FIRST_HOLDERS)? {
@@ -166,18 +160,13 @@ fn indexed(
     most: usize,
 ) -> Result<Vec<Holder>, DatabaseError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    all(
-        read,
-        question,
-        params![hash.as_bytes(), after, most],
-        // By index: these are read by the thousand.
-        |row| {
-            Ok(Holder {
-                flake_id: row.get(0)?,
-                row_id: row.get(1)?,
-            })
-        },
-    )
+    // By index: these are read by the thousand.
+    read.all(question, params![hash.as_bytes(), after, most], |row| {
+        Ok(Holder {
+            flake_id: row.get(0)?,
+            row_id: row.get(1)?,
+        })
+    })
 }
 
 /// The oldest row of a path in some slices, of those whose content is not lost.
@@ -188,13 +177,7 @@ pub fn oldest_row_in(
     flake_ids: &[i64],
 ) -> Result<Option<i64>, DatabaseError> {
     let question = if damaged { OLDEST_SOUND_OF } else { OLDEST_OF };
-    let oldest = first(
-        read,
-        question,
-        params![hash.as_bytes(), id_list(flake_ids)],
-        |row| Ok(row.get("id")?),
-    )?;
-    Ok(oldest.flatten())
+    one(read, question, params![hash.as_bytes(), id_list(flake_ids)])
 }
 
 /// The flakes whose slices hold a NAR, in the order of their ids, from behind one on, and not more than
@@ -206,20 +189,12 @@ pub fn holders_of_nar(
     most: usize,
 ) -> Result<Vec<i64>, DatabaseError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    all(read, HOLDERS_OF_NAR, params![nar_id, after, most], |row| {
-        Ok(row.get(0)?)
-    })
+    all(read, HOLDERS_OF_NAR, params![nar_id, after, most])
 }
 
 /// Whether one of some slices holds a NAR.
 pub fn nar_is_in(read: &Read, nar_id: i64, flake_ids: &[i64]) -> Result<bool, DatabaseError> {
-    let found: Option<i64> = first(
-        read,
-        NAR_IS_IN,
-        params![nar_id, id_list(flake_ids)],
-        |row| Ok(row.get("found")?),
-    )?;
-    Ok(found.is_some())
+    exists(read, NAR_IS_IN, params![nar_id, id_list(flake_ids)])
 }
 
 /// Ids as the JSON that a question takes.
@@ -237,9 +212,7 @@ pub fn any_holds_nar(
     flake_ids: &[i64],
 ) -> Result<bool, DatabaseError> {
     let next = |nar_id: i64, from: i64| -> Result<Option<i64>, DatabaseError> {
-        first(read, NEXT_HOLDER, params![nar_id, from], |row| {
-            Ok(row.get("flake_id")?)
-        })
+        first(read, NEXT_HOLDER, params![nar_id, from])
     };
     let mut steps = 0;
     let mut rest = flake_ids;

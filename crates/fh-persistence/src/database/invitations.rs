@@ -10,10 +10,11 @@
 
 use std::collections::BTreeMap;
 
-use fh_api::{FlakeName, FlakePattern, InvitationInfo, Name, OfferedGrant, OrganizationRole, Role};
+use fh_api::{FlakeName, FlakePattern, InvitationInfo, Name, OfferedGrant, OrganizationRole};
 use fh_sql::{Read, Tx, params};
 
-use super::values::{all, execute, first, now};
+use super::rows::{all, exists, one};
+use super::values::{execute, now, run};
 use super::{AccessChange, DatabaseError, Timestamp, members};
 
 /// Where an account stands in an organisation.
@@ -37,14 +38,13 @@ pub fn belonging(
                               WHERE organization_id = ?1 AND account_id = ?2) \
                OR EXISTS (SELECT 1 FROM account WHERE id = ?2 AND organization_id = ?1) AS own, \
                EXISTS (SELECT 1 FROM guest WHERE organization_id = ?1 AND account_id = ?2) AS guest";
-    let found = first(read, sql, params![organization_id, account_id], |row| {
-        Ok(match (row.get("own")?, row.get("guest")?) {
+    Ok(
+        match one(read, sql, params![organization_id, account_id])? {
             (true, _) => Belonging::Own,
             (false, true) => Belonging::Guest,
             (false, false) => Belonging::Stranger,
-        })
-    })?;
-    Ok(found.unwrap_or(Belonging::Stranger))
+        },
+    )
 }
 
 /// Offers a membership, in place of the one that was offered.
@@ -55,15 +55,14 @@ pub fn offer_membership(
     role: OrganizationRole,
     by: i64,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "INSERT INTO membership_invitation \
          (account_id, organization_id, role, created_at, created_by) VALUES (?2, ?1, ?3, ?4, ?5) \
          ON CONFLICT (account_id, organization_id) DO UPDATE \
          SET role = excluded.role, created_by = excluded.created_by",
         params![organization_id, account_id, role.as_str(), now(), by],
-    )?;
-    Ok(())
+    )
 }
 
 /// Makes an account a guest: what the organisation grants to it counts. Whether it was none before.
@@ -89,8 +88,7 @@ pub fn has_grants(
     let sql = "SELECT 1 AS found FROM access_grant \
                WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2 LIMIT 1";
     let keys = params![organization_id, account_id];
-    let found: Option<i64> = first(read, sql, keys, |row| Ok(row.get("found")?))?;
-    Ok(found.is_some())
+    exists(read, sql, keys)
 }
 
 /// Takes away what an organisation has granted to an account by name: how many grants they were.
@@ -142,23 +140,12 @@ pub fn offers(read: &Read, account_id: i64) -> Result<Vec<InvitationInfo>, Datab
     let mut found = Offers::default();
     let sql = "SELECT o.name, i.role, i.created_at FROM membership_invitation i \
                JOIN organization o ON o.id = i.organization_id WHERE i.account_id = ?1";
-    for (organization, role, since) in all(read, sql, params![account_id], |row| {
-        Ok((
-            row.parsed("name", "organisation name")?,
-            row.parsed("role", "organisation role")?,
-            row.get("created_at")?,
-        ))
-    })? {
+    for (organization, role, since) in all(read, sql, params![account_id])? {
         found.of(organization, since).membership = Some(role);
     }
     let sql = "SELECT o.name, v.accepted_at FROM guest v \
                JOIN organization o ON o.id = v.organization_id WHERE v.account_id = ?1";
-    for (organization, at) in all(read, sql, params![account_id], |row| {
-        Ok((
-            row.parsed("name", "organisation name")?,
-            row.get::<_, Timestamp>("accepted_at")?,
-        ))
-    })? {
+    for (organization, at) in all(read, sql, params![account_id])? {
         found.of(organization, at).accepted_at = Some(at.to_date_time());
     }
     // What a member, or the organisation's service account, was granted is no offer.
@@ -170,14 +157,9 @@ pub fn offers(read: &Read, account_id: i64) -> Result<Vec<InvitationInfo>, Datab
                  (SELECT 1 FROM membership m WHERE m.organization_id = g.organization_id \
                   AND m.account_id = g.account_id) \
                ORDER BY f.folded";
-    for (organization, project, role, since) in all(read, sql, params![account_id], |row| {
-        Ok((
-            row.parsed::<Name>("org", "organisation name")?,
-            row.parsed_if_any::<Name>("project", "flake name")?,
-            row.parsed::<Role>("role", "role")?,
-            row.get("created_at")?,
-        ))
-    })? {
+    for (organization, project, role, since) in
+        all::<(Name, Option<Name>, _, _)>(read, sql, params![account_id])?
+    {
         let on = match project {
             None => FlakePattern::Organization(organization.clone()),
             Some(project) => FlakePattern::Flake(FlakeName {

@@ -5,7 +5,8 @@ use fh_nix::SecretKey;
 use fh_sql::{Read, Row, Tx, params};
 use zeroize::Zeroizing;
 
-use super::values::{all, execute, now, parse};
+use super::rows::{all, column, from_row, texts};
+use super::values::{now, parse, run};
 use super::{DatabaseError, Timestamp};
 
 /// What a key signs.
@@ -83,6 +84,8 @@ impl std::str::FromStr for KeyState {
     }
 }
 
+texts!(KeyState);
+
 /// A row of `signing_key`.
 pub struct StoredKey {
     /// The key's name; of a token key, its id.
@@ -99,23 +102,26 @@ pub struct StoredKey {
     pub retired_at: Option<Timestamp>,
 }
 
-impl StoredKey {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        let of_organization: bool = row.get("of_organization")?;
-        let organization_id: Option<i64> = row.get("organization_id")?;
-        Ok(Self {
-            name: row.get("name")?,
-            secret: Zeroizing::new(row.get("secret")?),
-            state: row.parsed("state", "key state")?,
-            owner: match (of_organization, organization_id) {
-                (false, _) => Some(KeyOwner::Server),
-                (true, id) => id.map(KeyOwner::Organization),
-            },
-            created_at: row.get("created_at")?,
-            retired_at: row.get("retired_at")?,
-        })
-    }
+fn read_owner(row: &Row<'_>) -> Result<Option<KeyOwner>, DatabaseError> {
+    Ok(if column(row, "of_organization")? {
+        column::<Option<i64>>(row, "organization_id")?.map(KeyOwner::Organization)
+    } else {
+        Some(KeyOwner::Server)
+    })
 }
+
+fn read_secret(row: &Row<'_>) -> Result<Zeroizing<String>, DatabaseError> {
+    column(row, "secret").map(Zeroizing::new)
+}
+
+from_row!(StoredKey {
+    name,
+    secret: read_secret,
+    state,
+    owner: read_owner,
+    created_at,
+    retired_at,
+});
 
 const SELECT: &str = "SELECT name, secret, state, of_organization, organization_id, created_at, \
      retired_at FROM signing_key";
@@ -123,7 +129,7 @@ const SELECT: &str = "SELECT name, secret, state, of_organization, organization_
 /// The keys of a purpose, whoever's they are, oldest first.
 pub fn list(read: &Read, purpose: Purpose) -> Result<Vec<StoredKey>, DatabaseError> {
     let sql = format!("{SELECT} WHERE purpose = ?1 ORDER BY id");
-    all(read, &sql, params![purpose.as_str()], StoredKey::from_row)
+    all(read, &sql, params![purpose.as_str()])
 }
 
 /// The keys for path infos of one owner, oldest first.
@@ -132,12 +138,12 @@ pub fn list_of(read: &Read, owner: KeyOwner) -> Result<Vec<StoredKey>, DatabaseE
         None => {
             let sql =
                 format!("{SELECT} WHERE purpose = 'narinfo' AND of_organization = 0 ORDER BY id");
-            all(read, &sql, &[], StoredKey::from_row)
+            all(read, &sql, &[])
         }
         Some(id) => {
             let sql =
                 format!("{SELECT} WHERE purpose = 'narinfo' AND organization_id = ?1 ORDER BY id");
-            all(read, &sql, params![id], StoredKey::from_row)
+            all(read, &sql, params![id])
         }
     }
 }
@@ -147,7 +153,7 @@ pub fn names_with_number(read: &Read, base: &str) -> Result<Vec<String>, Databas
     // Answered from the unique index; a full stop follows the hyphen in ASCII.
     let sql = "SELECT name FROM signing_key \
                WHERE purpose = 'narinfo' AND name > ?1 || '-' AND name < ?1 || '.'";
-    all(read, sql, params![base], |row| Ok(row.get("name")?))
+    all(read, sql, params![base])
 }
 
 /// Adds a key. Token keys are the server's.
@@ -160,7 +166,7 @@ pub fn insert(
     state: KeyState,
 ) -> Result<(), DatabaseError> {
     let organization_id = owner.organization_id();
-    execute(
+    run(
         tx,
         "INSERT INTO signing_key (purpose, name, secret, state, of_organization, organization_id, \
          created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -173,8 +179,7 @@ pub fn insert(
             organization_id,
             now()
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Lets the standby key for path infos become the active one, and the active one retire: of it only its
@@ -204,21 +209,19 @@ pub fn retire_all(tx: &Tx<'_>, organization_id: i64) -> Result<(), DatabaseError
 }
 
 fn retire(tx: &Tx<'_>, name: &str, public: &str) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE signing_key SET state = 'retired', secret = ?2, retired_at = ?3 \
          WHERE purpose = 'narinfo' AND name = ?1 AND state <> 'retired'",
         params![name, public, now()],
-    )?;
-    Ok(())
+    )
 }
 
 fn activate(tx: &Tx<'_>, name: &str) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE signing_key SET state = 'active' \
          WHERE purpose = 'narinfo' AND name = ?1 AND state = 'standby'",
         params![name],
-    )?;
-    Ok(())
+    )
 }

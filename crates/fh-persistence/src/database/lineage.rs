@@ -14,8 +14,9 @@ use std::collections::{HashMap, HashSet};
 use fh_sql::{Read, params};
 
 use super::DatabaseError;
+use super::rows::all;
 use super::tokens::{SELECT, Token};
-use super::values::{Timestamp, all};
+use super::values::Timestamp;
 
 /// The token `?1` and all that it asked for, also of other accounts, and what those asked for.
 const ALL: &str = "WITH RECURSIVE descendant (id) AS ( \
@@ -49,7 +50,7 @@ pub struct Branch {
 pub fn of(read: &Read, id: i64, at: Timestamp) -> Result<Option<Lineage>, DatabaseError> {
     // What is asked for gets its id later than who asks for it: parents come before their children.
     let sql = format!("{ALL} {SELECT} WHERE t.id IN (SELECT id FROM descendant) ORDER BY t.id");
-    let found = all(read, &sql, params![id], Token::from_row)?;
+    let found = all(read, &sql, params![id])?;
     Ok(assemble(found, at))
 }
 
@@ -105,6 +106,6 @@ fn assemble(tokens: Vec<Token>, at: Timestamp) -> Option<Lineage> {
 /// The internal ids of a token and of all that came of it within its account.
 pub fn own_ids(read: &Read, id: i64) -> Result<HashSet<i64>, DatabaseError> {
     let sql = format!("{OWN} SELECT id FROM descendant");
-    let found = all(read, &sql, params![id], |row| Ok(row.get("id")?))?;
+    let found = all(read, &sql, params![id])?;
     Ok(found.into_iter().collect())
 }

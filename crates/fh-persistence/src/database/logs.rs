@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::DatabaseError;
 use super::nars::{hex_list, signed};
-use super::values::{all, execute, first, now};
+use super::rows::{all, first, from_row};
+use super::values::{execute, now};
 
 /// A log as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,12 @@ pub struct Log {
     /// zstd frames.
     pub content: Vec<u8>,
 }
+
+from_row!(Log {
+    log_hash,
+    log_size,
+    content
+});
 
 /// Those of these derivations whose log a slice has, and keeps when one of this class comes.
 pub fn present<'a>(
@@ -42,7 +49,6 @@ pub fn present<'a>(
             flake_id,
             builder
         ],
-        |row| Ok(StorePathHash::from_bytes(row.get("drv_hash")?)),
     )?;
     Ok(rows.into_iter().collect())
 }
@@ -58,19 +64,18 @@ pub struct LogHolder {
     pub builder: bool,
 }
 
+from_row!(LogHolder {
+    flake_id,
+    row_id = "id",
+    builder
+});
+
 /// The slices that have a log of a derivation, the oldest first.
 pub fn holders(read: &Read, derivation: &StorePath) -> Result<Vec<LogHolder>, DatabaseError> {
     all(
         read,
         "SELECT flake_id, id, builder FROM slice_log WHERE drv_hash = ?1 AND name = ?2 ORDER BY id",
         params![derivation.hash().as_bytes(), derivation.name()],
-        |row| {
-            Ok(LogHolder {
-                flake_id: row.get("flake_id")?,
-                row_id: row.get("id")?,
-                builder: row.get("builder")?,
-            })
-        },
     )
 }
 
@@ -80,13 +85,6 @@ pub fn get(read: &Read, row_id: i64) -> Result<Option<Log>, DatabaseError> {
         read,
         "SELECT log_hash, log_size, content FROM slice_log WHERE id = ?1",
         params![row_id],
-        |row| {
-            Ok(Log {
-                log_hash: NarHash::from_bytes(row.get("log_hash")?),
-                log_size: row.size("log_size")?,
-                content: row.get("content")?,
-            })
-        },
     )
 }
 
@@ -98,6 +96,13 @@ pub struct Target {
     committed: bool,
     builder: bool,
 }
+
+from_row!(Target {
+    push_id = "id",
+    flake_id,
+    committed,
+    builder
+});
 
 impl Target {
     /// Whether what comes is visible at once.
@@ -112,14 +117,6 @@ pub fn target(read: &Read, uuid: Uuid) -> Result<Option<Target>, DatabaseError> 
         read,
         "SELECT id, flake_id, state = 'committed' AS committed, builder FROM push WHERE uuid = ?1",
         params![uuid.to_string()],
-        |row| {
-            Ok(Target {
-                push_id: row.get("id")?,
-                flake_id: row.get("flake_id")?,
-                committed: row.get("committed")?,
-                builder: row.get("builder")?,
-            })
-        },
     )
 }
 

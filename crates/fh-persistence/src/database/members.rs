@@ -1,9 +1,10 @@
 //! Members of organisations.
 
 use fh_api::{MemberInfo, Name, OrganizationRole, UserKind};
-use fh_sql::{Read, Row, params};
+use fh_sql::{Read, params};
 
-use super::values::{all, execute, first, now};
+use super::rows::{all, exists, first, from_row};
+use super::values::{execute, now};
 use super::{AccessChange, DatabaseError, Timestamp, guests};
 
 /// A row of `membership`, with what is known of the account.
@@ -27,17 +28,15 @@ const SELECT: &str = "SELECT a.name, a.kind, m.role, 0 AS invited, m.created_at 
 const SELECT_INVITED: &str = "SELECT a.name, a.kind, m.role, 1 AS invited, m.created_at \
      FROM membership_invitation m JOIN account a ON a.id = m.account_id";
 
-impl Member {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        Ok(Self {
-            user: row.parsed("name", "account name")?,
-            kind: row.parsed("kind", "kind of account")?,
-            role: row.parsed("role", "organisation role")?,
-            invited: row.get("invited")?,
-            created_at: row.get("created_at")?,
-        })
-    }
+from_row!(Member {
+    user = "name",
+    kind,
+    role,
+    invited,
+    created_at,
+});
 
+impl Member {
     /// As the API tells it.
     pub fn info(&self) -> MemberInfo {
         MemberInfo {
@@ -54,13 +53,13 @@ impl Member {
 /// The members of an organisation, sorted by name.
 pub fn list(read: &Read, organization_id: i64) -> Result<Vec<Member>, DatabaseError> {
     let sql = format!("{SELECT} WHERE m.organization_id = ?1 ORDER BY a.folded");
-    all(read, &sql, params![organization_id], Member::from_row)
+    all(read, &sql, params![organization_id])
 }
 
 /// Those who are invited to be members and have not accepted, sorted by name.
 pub fn list_invited(read: &Read, organization_id: i64) -> Result<Vec<Member>, DatabaseError> {
     let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 ORDER BY a.folded");
-    all(read, &sql, params![organization_id], Member::from_row)
+    all(read, &sql, params![organization_id])
 }
 
 /// Where an account is invited to be a member, by internal ids of organisations.
@@ -69,12 +68,7 @@ pub fn invitations_of(
     account_id: i64,
 ) -> Result<Vec<(i64, OrganizationRole)>, DatabaseError> {
     let sql = "SELECT organization_id, role FROM membership_invitation WHERE account_id = ?1";
-    all(read, sql, params![account_id], |row| {
-        Ok((
-            row.get("organization_id")?,
-            row.parsed("role", "organisation role")?,
-        ))
-    })
+    all(read, sql, params![account_id])
 }
 
 /// What an account would be in an organisation, if it is invited.
@@ -85,7 +79,7 @@ pub fn get_invited(
 ) -> Result<Option<Member>, DatabaseError> {
     let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 AND m.account_id = ?2");
     let keys = params![organization_id, account_id];
-    first(read, &sql, keys, Member::from_row)
+    first(read, &sql, keys)
 }
 
 /// What an account is in an organisation, if it is a member.
@@ -96,7 +90,7 @@ pub fn get(
 ) -> Result<Option<Member>, DatabaseError> {
     let sql = format!("{SELECT} WHERE m.organization_id = ?1 AND m.account_id = ?2");
     let keys = params![organization_id, account_id];
-    first(read, &sql, keys, Member::from_row)
+    first(read, &sql, keys)
 }
 
 /// Whether an organisation has another owner than this account, one who is not disabled.
@@ -109,8 +103,7 @@ pub fn others_own(
                WHERE m.organization_id = ?1 AND m.role = 'owner' AND m.account_id <> ?2 \
                AND a.disabled_at IS NULL LIMIT 1";
     let keys = params![organization_id, account_id];
-    let other: Option<i64> = first(read, sql, keys, |row| Ok(row.get("account_id")?))?;
-    Ok(other.is_some())
+    exists(read, sql, keys)
 }
 
 /// Makes an account a member, or changes what it is there. A member is no guest, and is not invited.

@@ -50,6 +50,7 @@ pub mod realisations;
 pub mod renames;
 pub mod reserved;
 pub mod roots;
+mod rows;
 pub mod settings;
 pub mod slices;
 pub mod teams;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use fh_nix::NarHash;
-use fh_sql::{Read, Row, Tx, params};
+use fh_sql::{Read, Tx, params};
 
-use super::values::{all, execute, first, now};
+use super::rows::{all, from_row, one};
+use super::values::{execute, now, run};
 use super::{DatabaseError, Timestamp};
 use crate::checksum::Checksum;
 
@@ -28,21 +29,24 @@ pub struct Nar {
     pub contested: bool,
 }
 
-impl Nar {
-    pub(super) fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        Ok(Self {
-            id: row.get("nar_id")?,
-            nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-            nar_size: row.size("nar_size")?,
-            file_size: row.size("file_size")?,
-            checksum: row
-                .get::<_, Option<i64>>("checksum")?
-                .map(Checksum::from_column),
-            damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
-            contested: row.get("contested")?,
-        })
-    }
+from_row!(Nar {
+    id = "nar_id",
+    nar_hash,
+    nar_size,
+    file_size,
+    checksum,
+    damaged,
+    contested,
+});
+
+/// The columns of a [`Nar`], of the table `nar AS n`.
+macro_rules! nar_columns {
+    () => {
+        "n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at IS NOT NULL AS damaged, \
+         n.contested"
+    };
 }
+pub(super) use nar_columns;
 
 /// A list of blobs for `json_each`: one parameter, however many there are.
 ///
@@ -63,23 +67,30 @@ pub(super) fn hex_list<T: AsRef<[u8]>>(blobs: impl IntoIterator<Item = T>) -> St
     list
 }
 
-pub(super) const STORED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, \
-     n.checksum, n.damaged_at, n.contested \
-     FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value)";
+pub(super) const STORED: &str = concat!(
+    "SELECT ",
+    nar_columns!(),
+    " FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value)"
+);
 
-pub(super) const RECEIVED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, \
-     n.checksum, n.damaged_at, n.contested \
-     FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value) \
-     CROSS JOIN received_nar AS r ON r.flake_id = ?2 AND r.account_id = ?3 AND r.nar_id = n.id";
+pub(super) const RECEIVED: &str = concat!(
+    "SELECT ",
+    nar_columns!(),
+    " FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value) \
+     CROSS JOIN received_nar AS r ON r.flake_id = ?2 AND r.account_id = ?3 AND r.nar_id = n.id"
+);
 
 /// Those of these NARs that are stored. Whoever asks for a caller must not tell the caller.
 pub fn stored<'a>(
     read: &Read,
     nar_hashes: impl IntoIterator<Item = &'a NarHash>,
 ) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
-    let list = hex_list(nar_hashes.into_iter().map(NarHash::as_bytes));
-    let rows = all(read, STORED, params![list], by_hash)?;
-    Ok(rows.into_iter().collect())
+    let rows: Vec<Nar> = all(
+        read,
+        STORED,
+        params![hex_list(nar_hashes.into_iter().map(NarHash::as_bytes))],
+    )?;
+    Ok(rows.into_iter().map(|nar| (nar.nar_hash, nar)).collect())
 }
 
 /// Those of these NARs that this account has sent, all of it, to this slice.
@@ -89,14 +100,16 @@ pub fn received<'a>(
     account_id: i64,
     nar_hashes: impl IntoIterator<Item = &'a NarHash>,
 ) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
-    let list = hex_list(nar_hashes.into_iter().map(NarHash::as_bytes));
-    let rows = all(read, RECEIVED, params![list, flake_id, account_id], by_hash)?;
-    Ok(rows.into_iter().collect())
-}
-
-fn by_hash(row: &Row<'_>) -> Result<(NarHash, Nar), DatabaseError> {
-    let nar = Nar::from_row(row)?;
-    Ok((nar.nar_hash, nar))
+    let rows: Vec<Nar> = all(
+        read,
+        RECEIVED,
+        params![
+            hex_list(nar_hashes.into_iter().map(NarHash::as_bytes)),
+            flake_id,
+            account_id
+        ],
+    )?;
+    Ok(rows.into_iter().map(|nar| (nar.nar_hash, nar)).collect())
 }
 
 /// An object that is on disk now.
@@ -115,7 +128,7 @@ pub struct Stored {
 /// Records an object that is on disk now. One that was recorded before is what is there now, and no
 /// longer damaged.
 pub fn record(tx: &Tx<'_>, stored: &Stored) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "INSERT INTO nar (nar_hash, nar_size, file_size, checksum, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5) \
@@ -128,8 +141,7 @@ pub fn record(tx: &Tx<'_>, stored: &Stored) -> Result<(), DatabaseError> {
             stored.checksum.to_column(),
             now()
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Marks an object as damaged: whether it was not so before. Not if the row tells of other bytes than
@@ -179,22 +191,22 @@ pub fn mark_good(
 pub fn after(read: &Read, id: i64, limit: u32) -> Result<Vec<Nar>, DatabaseError> {
     all(
         read,
-        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at, contested \
-         FROM nar WHERE id > ?1 ORDER BY id LIMIT ?2",
+        concat!(
+            "SELECT ",
+            nar_columns!(),
+            " FROM nar AS n WHERE n.id > ?1 ORDER BY n.id LIMIT ?2"
+        ),
         params![id, limit],
-        Nar::from_row,
     )
 }
 
 /// How many objects there should be, and of how many bytes in all.
 pub fn totals(read: &Read) -> Result<(u64, u64), DatabaseError> {
-    let totals = first(
+    one(
         read,
-        "SELECT COUNT(*) AS objects, COALESCE(SUM(file_size), 0) AS bytes FROM nar",
+        "SELECT COUNT(*), COALESCE(SUM(file_size), 0) FROM nar",
         params![],
-        |row| Ok((row.size("objects")?, row.size("bytes")?)),
-    )?;
-    Ok(totals.unwrap_or_default())
+    )
 }
 
 /// What tells whether other objects are marked as damaged than before, without reading all marks.
@@ -206,20 +218,15 @@ pub struct DamageMarks {
     last: Option<i64>,
 }
 
+from_row!(DamageMarks { count, last });
+
 /// How many objects are marked as damaged, and since when.
 pub fn damage_marks(read: &Read) -> Result<DamageMarks, DatabaseError> {
-    let marks = first(
+    one(
         read,
-        "SELECT COUNT(*) AS damaged, MAX(damaged_at) AS last FROM nar WHERE damaged_at IS NOT NULL",
+        "SELECT COUNT(*) AS count, MAX(damaged_at) AS last FROM nar WHERE damaged_at IS NOT NULL",
         params![],
-        |row| {
-            Ok(DamageMarks {
-                count: row.size("damaged")?,
-                last: row.get("last")?,
-            })
-        },
-    )?;
-    Ok(marks.unwrap_or_default())
+    )
 }
 
 /// The objects that are marked as damaged.
@@ -228,7 +235,6 @@ pub fn damaged(read: &Read) -> Result<Vec<NarHash>, DatabaseError> {
         read,
         "SELECT nar_hash FROM nar WHERE damaged_at IS NOT NULL",
         params![],
-        |row| Ok(NarHash::from_bytes(row.get("nar_hash")?)),
     )
 }
 
@@ -240,15 +246,14 @@ pub fn record_received(
     account_id: i64,
     nar_hash: &NarHash,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "INSERT INTO received_nar (flake_id, account_id, nar_id, received_at) \
          SELECT f.id, a.id, n.id, ?4 FROM flake AS f, account AS a, nar AS n \
          WHERE f.id = ?1 AND a.id = ?2 AND n.nar_hash = ?3 \
          ON CONFLICT (flake_id, account_id, nar_id) DO UPDATE SET received_at = excluded.received_at",
         params![flake_id, account_id, nar_hash.as_bytes(), now()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Makes the proofs of possession that a new plan counts on last as long as the plan.
@@ -275,12 +280,11 @@ pub fn renew_all_received(
     flake_id: i64,
     account_id: i64,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE received_nar SET received_at = ?3 WHERE flake_id = ?1 AND account_id = ?2",
         params![flake_id, account_id, now()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Removes the proofs of possession from before a time: how many.
@@ -302,14 +306,8 @@ pub fn unreferenced(
     after: i64,
     examine: u32,
 ) -> Result<(Vec<Unreferenced>, Option<i64>), DatabaseError> {
-    let last = first(
-        read,
-        "SELECT MAX(id) AS last FROM (SELECT id FROM nar WHERE id > ?1 ORDER BY id LIMIT ?2) AS next",
-        params![after, examine],
-        |row| Ok(row.get::<_, Option<i64>>("last")?),
-    )?
-    .flatten();
-    let Some(last) = last else {
+    let sql = "SELECT MAX(id) FROM (SELECT id FROM nar WHERE id > ?1 ORDER BY id LIMIT ?2) AS next";
+    let Some(last) = one(read, sql, params![after, examine])? else {
         return Ok((Vec::new(), None));
     };
     let rows = all(
@@ -319,7 +317,6 @@ pub fn unreferenced(
          AND NOT EXISTS (SELECT 1 FROM slice_path AS s WHERE s.nar_id = n.id) \
          AND NOT EXISTS (SELECT 1 FROM received_nar AS r WHERE r.nar_id = n.id)",
         params![after, last],
-        |row| Ok((row.get("id")?, NarHash::from_bytes(row.get("nar_hash")?))),
     )?;
     Ok((rows, Some(last)))
 }

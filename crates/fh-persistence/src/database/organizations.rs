@@ -5,7 +5,8 @@ use fh_nix::PublicKey;
 use fh_sql::{Read, Row, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, insert_one, new_id, now, parse};
+use super::rows::{all, column, first, from_row, one};
+use super::values::{execute, new_id, now, parse, run};
 use super::{AccessChange, DatabaseError, Timestamp, keys, renames, reserved, settings};
 
 /// A row of `organization`.
@@ -27,21 +28,23 @@ pub struct Organization {
     pub created_at: Timestamp,
 }
 
-impl Organization {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        let mut trusted_keys: Vec<PublicKey> = row.words("trusted_keys", "public key")?;
-        trusted_keys.sort_by_key(ToString::to_string);
-        Ok(Self {
-            trusted_keys,
-            id: row.get("id")?,
-            uuid: row.parsed("uuid", "organisation id")?,
-            name: row.parsed("name", "organisation name")?,
-            push: row.parsed("push_rule", "push rule")?,
-            renewal: row.parsed("renewal", "renewal rule")?,
-            created_at: row.get("created_at")?,
-        })
-    }
+from_row!(Organization {
+    id,
+    uuid,
+    name,
+    push = "push_rule",
+    renewal,
+    trusted_keys: read_trusted_keys,
+    created_at,
+});
 
+fn read_trusted_keys(row: &Row<'_>) -> Result<Vec<PublicKey>, DatabaseError> {
+    let mut keys: Vec<PublicKey> = column(row, "trusted_keys")?;
+    keys.sort_by_key(ToString::to_string);
+    Ok(keys)
+}
+
+impl Organization {
     /// As the API tells it to someone who is that there.
     pub fn info(&self, role: Option<OrganizationRole>) -> OrganizationInfo {
         OrganizationInfo {
@@ -63,13 +66,13 @@ const SELECT: &str = "SELECT o.id, o.uuid, o.name, o.push_rule, o.renewal, o.cre
 /// Every organisation, sorted by name.
 pub fn list(read: &Read) -> Result<Vec<Organization>, DatabaseError> {
     let sql = format!("{SELECT} ORDER BY o.folded");
-    all(read, &sql, &[], Organization::from_row)
+    all(read, &sql, &[])
 }
 
 /// The organisation of that id.
 pub fn get(read: &Read, id: i64) -> Result<Option<Organization>, DatabaseError> {
     let sql = format!("{SELECT} WHERE o.id = ?1");
-    first(read, &sql, params![id], Organization::from_row)
+    first(read, &sql, params![id])
 }
 
 /// The organisation that has or had that name, in whatever case.
@@ -80,7 +83,7 @@ pub fn find(read: &Read, name: &Name) -> Result<Option<Organization>, DatabaseEr
          WHERE kind = 'organization' AND folded = ?1)"
     );
     let name = name.folded();
-    first(read, &sql, params![name], Organization::from_row)
+    first(read, &sql, params![name])
 }
 
 /// What an organisation is called, then what it was called before.
@@ -97,12 +100,7 @@ pub fn names(read: &Read, organization: &Organization) -> Result<Vec<Name>, Data
 /// The organisation of that public id.
 pub fn find_by_uuid(read: &Read, uuid: Uuid) -> Result<Option<Organization>, DatabaseError> {
     let sql = format!("{SELECT} WHERE o.uuid = ?1");
-    first(
-        read,
-        &sql,
-        params![uuid.to_string()],
-        Organization::from_row,
-    )
+    first(read, &sql, params![uuid.to_string()])
 }
 
 /// The organisation that was made first, as long as it is there.
@@ -116,9 +114,7 @@ pub fn first_made(read: &Read) -> Result<Option<Organization>, DatabaseError> {
 /// The public id of an organisation.
 pub fn uuid(read: &Read, id: i64) -> Result<Option<Uuid>, DatabaseError> {
     let sql = "SELECT uuid FROM organization WHERE id = ?1";
-    first(read, sql, params![id], |row| {
-        Ok(row.parsed("uuid", "organisation id")?)
-    })
+    first(read, sql, params![id])
 }
 
 /// Those that an account is a member of, sorted by name.
@@ -127,23 +123,21 @@ pub fn list_of_member(read: &Read, account_id: i64) -> Result<Vec<Organization>,
         "{SELECT} JOIN membership m ON m.organization_id = o.id \
          WHERE m.account_id = ?1 ORDER BY o.folded"
     );
-    all(read, &sql, params![account_id], Organization::from_row)
+    all(read, &sql, params![account_id])
 }
 
 /// The internal ids of those that an account is a member of, in the order in which it joined them.
 pub fn joined_by(read: &Read, account_id: i64) -> Result<Vec<i64>, DatabaseError> {
     let sql = "SELECT organization_id FROM membership WHERE account_id = ?1 \
                ORDER BY created_at, organization_id";
-    all(read, sql, params![account_id], |row| {
-        Ok(row.get("organization_id")?)
-    })
+    all(read, sql, params![account_id])
 }
 
 /// Makes an organisation. A name that is taken is a unique violation.
 pub fn insert(change: &AccessChange<'_>, name: &Name) -> Result<Organization, DatabaseError> {
     change.touch_directory();
     let (uuid, created_at) = (new_id(), now());
-    let id = insert_one(
+    let id = one(
         change,
         "INSERT INTO organization (uuid, name, folded, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING id",
         params![uuid.to_string(), name.as_str(), name.folded(), created_at],
@@ -169,30 +163,27 @@ pub fn set_push_rule(
     push: PushRule,
 ) -> Result<(), DatabaseError> {
     change.touch_directory();
-    execute(
+    run(
         change,
         "UPDATE organization SET push_rule = ?2 WHERE id = ?1",
         params![id, push.as_str()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Changes whose tokens may be renewed, of those that an organisation decides about. Nobody's access changes by it:
 /// each renewal asks.
 pub fn set_renewal_rule(tx: &Tx<'_>, id: i64, renewal: RenewalRule) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE organization SET renewal = ?2 WHERE id = ?1",
         params![id, renewal.as_str()],
-    )?;
-    Ok(())
+    )
 }
 
 /// How many flakes an organisation has.
 pub fn count_flakes(read: &Read, id: i64) -> Result<u64, DatabaseError> {
     let sql = "SELECT COUNT(*) AS flakes FROM flake WHERE organization_id = ?1";
-    let counted: Option<i64> = first(read, sql, params![id], |row| Ok(row.get("flakes")?))?;
-    Ok(counted.map_or(0, |count| u64::try_from(count).unwrap_or(0)))
+    one(read, sql, params![id])
 }
 
 /// Removes an organisation with its members, teams, grants, trust policies and service accounts:

@@ -12,7 +12,8 @@ use fh_sql::{Read, Tx, params};
 
 use super::DatabaseError;
 use super::holder::Holder;
-use super::values::{all, execute, first};
+use super::rows::one;
+use super::values::run;
 
 /// Holders in a row. The schema and the statements here know it too.
 pub const BLOCK: usize = 256;
@@ -50,16 +51,10 @@ pub(super) fn oldest(
 ) -> Result<Vec<Holder>, DatabaseError> {
     let blocks = i64::try_from(about.div_ceil(BLOCK)).unwrap_or(i64::MAX);
     let mut holders = Vec::with_capacity(about.min(MOST_RESERVED));
-    all(
-        read,
-        BLOCKS,
-        params![hash.as_bytes(), after, blocks],
-        |row| {
-            let packed = row.bytes(0)?;
-            holders.extend(unpacked(packed));
-            Ok(())
-        },
-    )?;
+    read.all(BLOCKS, params![hash.as_bytes(), after, blocks], |row| {
+        holders.extend(unpacked(row.bytes(0)?));
+        Ok::<_, DatabaseError>(())
+    })?;
     holders.retain(|holder| holder.row_id > after);
     Ok(holders)
 }
@@ -90,12 +85,9 @@ pub(super) fn row_added(
 
 /// Packs the holders of a path, but for fewer than 256.
 pub fn pack(tx: &Tx<'_>, hash: &StorePathHash) -> Result<(), DatabaseError> {
-    let last = first(tx, LAST, params![hash.as_bytes()], |row| {
-        Ok(row.get::<_, Option<i64>>("last_row")?)
-    })?;
-    let last = last.flatten().unwrap_or(i64::MIN);
-    execute(tx, PACK, params![hash.as_bytes(), last])?;
-    Ok(())
+    let last: Option<i64> = one(tx, LAST, params![hash.as_bytes()])?;
+    let last = last.unwrap_or(i64::MIN);
+    run(tx, PACK, params![hash.as_bytes(), last])
 }
 
 /// Another number for each. A closure that is pushed to flake after flake gets its rows at regular distances,

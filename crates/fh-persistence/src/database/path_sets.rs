@@ -5,7 +5,8 @@ use fh_sql::{Read, Tx, params};
 use sha2::{Digest as _, Sha256};
 
 use super::DatabaseError;
-use super::values::{execute, first};
+use super::rows::first;
+use super::values::execute;
 
 /// Stores a set, unless it is there: its id. Whatever is to refer to it is written by the same transaction,
 /// else it is collected.
@@ -15,14 +16,14 @@ pub fn keep(tx: &Tx<'_>, set: &PathSet) -> Result<i64, DatabaseError> {
         "INSERT INTO path_set (digest, content) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING";
     execute(tx, sql, params![digest, set.as_bytes()])?;
     let sql = "SELECT id FROM path_set WHERE digest = ?1";
-    let id = first(tx, sql, params![digest], |row| Ok(row.get("id")?))?;
+    let id = first(tx, sql, params![digest])?;
     id.ok_or_else(|| invalid("it is not there after it was stored"))
 }
 
 /// A set; none where no token has it any more.
 pub fn get(read: &Read, id: i64) -> Result<Option<PathSet>, DatabaseError> {
     let sql = "SELECT content FROM path_set WHERE id = ?1";
-    let content: Option<Vec<u8>> = first(read, sql, params![id], |row| Ok(row.get("content")?))?;
+    let content: Option<Vec<u8>> = first(read, sql, params![id])?;
     content
         .map(|bytes| PathSet::from_bytes(bytes).ok_or_else(|| invalid("it is not sorted")))
         .transpose()

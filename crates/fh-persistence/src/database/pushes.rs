@@ -3,8 +3,9 @@
 use fh_sql::{Read, Tx, params};
 use uuid::Uuid;
 
+use super::rows::{first, from_row};
 use super::upstream::Pusher;
-use super::values::{execute, first, now};
+use super::values::{execute, now, run};
 use super::{DatabaseError, Timestamp};
 
 /// A row of `push`.
@@ -20,6 +21,13 @@ pub struct Push {
     pub expires_at: Timestamp,
 }
 
+from_row!(Push {
+    id,
+    plan,
+    summary,
+    expires_at
+});
+
 /// Begins a push.
 pub fn insert(
     tx: &Tx<'_>,
@@ -29,7 +37,7 @@ pub fn insert(
     plan: &[u8],
     expires_at: Timestamp,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "INSERT INTO push (uuid, flake_id, account_id, state, plan, created_at, expires_at) \
          VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6)",
@@ -41,8 +49,7 @@ pub fn insert(
             now(),
             expires_at
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Notes a push that is committed, for which logs may still come. Its plan names the paths that they
@@ -56,7 +63,7 @@ pub fn insert_committed(
     summary: &str,
     expires_at: Timestamp,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "INSERT INTO push \
          (uuid, flake_id, account_id, builder, state, plan, summary, created_at, expires_at, \
@@ -72,8 +79,7 @@ pub fn insert_committed(
             now(),
             expires_at
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// The push of an account to a flake, of that id, if it has not expired.
@@ -88,52 +94,36 @@ pub fn find(
         "SELECT id, plan, summary, expires_at FROM push \
          WHERE uuid = ?1 AND flake_id = ?2 AND account_id = ?3 AND expires_at > ?4",
         params![uuid.to_string(), flake_id, account_id, now()],
-        |row| {
-            Ok(Push {
-                id: row.get("id")?,
-                plan: row.get("plan")?,
-                summary: row.get("summary")?,
-                expires_at: row.get("expires_at")?,
-            })
-        },
     )
 }
 
 /// What the commit of a push answered, where it is committed; none where the push is gone.
 pub fn summary(read: &Read, id: i64) -> Result<Option<Option<String>>, DatabaseError> {
-    first(
-        read,
-        "SELECT summary FROM push WHERE id = ?1",
-        params![id],
-        |row| Ok(row.get("summary")?),
-    )
+    first(read, "SELECT summary FROM push WHERE id = ?1", params![id])
 }
 
 /// Marks a push as committed. Its plan is not needed any more.
 pub fn set_committed(tx: &Tx<'_>, id: i64, summary: &str) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE push SET state = 'committed', summary = ?2, plan = x'', committed_at = ?3 \
          WHERE id = ?1",
         params![id, summary, now()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Lets a push that is still worked on last longer.
 pub fn extend(tx: &Tx<'_>, id: i64, expires_at: Timestamp) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE push SET expires_at = ?2 WHERE id = ?1 AND expires_at < ?2",
         params![id, expires_at],
-    )?;
-    Ok(())
+    )
 }
 
 /// Forgets a push.
 pub fn delete(tx: &Tx<'_>, id: i64) -> Result<(), DatabaseError> {
-    execute(tx, "DELETE FROM push WHERE id = ?1", params![id])?;
-    Ok(())
+    run(tx, "DELETE FROM push WHERE id = ?1", params![id])
 }
 
 /// Forgets what has expired: how many.

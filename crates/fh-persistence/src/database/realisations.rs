@@ -12,9 +12,10 @@ use fh_sql::{Read, Row, Tx, params};
 
 use super::DatabaseError;
 use super::holders::id_list;
-use super::slices::{joined, store_path};
+use super::rows::{all, column, flake_name, from_row};
+use super::slices::{joined, path_of, store_path};
 use super::upstream::Pusher;
-use super::values::{all, execute, now};
+use super::values::{execute, now, run};
 
 /// The slice of a realisation holds its path, and the content is not lost.
 const HELD: &str = "EXISTS (SELECT 1 FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id \
@@ -50,13 +51,30 @@ pub struct Word {
     pub held: bool,
 }
 
+from_row!(Word {
+    flake_id,
+    row_id = "id",
+    realisation: read_realisation,
+    pusher_id,
+    builder,
+    held,
+});
+
+fn read_realisation(row: &Row<'_>) -> Result<Realisation, DatabaseError> {
+    Ok(Realisation {
+        id: column(row, "drv_output")?,
+        out_path: store_path(row)?,
+        signatures: column(row, "signatures")?,
+    })
+}
+
 /// What every slice says of an output whose path it holds or has left out, in no order.
 pub fn words(read: &Read, output: &DrvOutput) -> Result<Vec<Word>, DatabaseError> {
     let sql = format!(
         "SELECT {} FROM slice_realisation AS r WHERE r.drv_output = ?1 AND (held OR {LEFT_OUT})",
         columns()
     );
-    all(read, &sql, params![output.to_string()], word)
+    all(read, &sql, params![output.to_string()])
 }
 
 /// What a slice says of some outputs whose paths it holds or has left out.
@@ -71,24 +89,9 @@ pub fn present<'a>(
          WHERE held OR {LEFT_OUT}",
         columns()
     );
-    let found = all(read, &sql, params![list(outputs), flake_id], word)?;
+    let found: Vec<Word> = all(read, &sql, params![list(outputs), flake_id])?;
     let keyed = |word: Word| (word.realisation.id.clone(), word);
     Ok(found.into_iter().map(keyed).collect())
-}
-
-fn word(row: &Row<'_>) -> Result<Word, DatabaseError> {
-    Ok(Word {
-        flake_id: row.get("flake_id")?,
-        row_id: row.get("id")?,
-        realisation: Realisation {
-            id: row.parsed("drv_output", "output of a derivation")?,
-            out_path: store_path(row)?,
-            signatures: row.words("signatures", "signature")?,
-        },
-        pusher_id: row.get("pusher_id")?,
-        builder: row.get("builder")?,
-        held: row.get("held")?,
-    })
 }
 
 /// Lets a slice say this of an output, whatever it said before: as of now, and by this pusher.
@@ -104,7 +107,7 @@ pub fn put(
         "DELETE FROM slice_realisation WHERE drv_output = ?1 AND flake_id = ?2",
         params![output, flake_id],
     )?;
-    execute(
+    run(
         tx,
         "INSERT INTO slice_realisation \
          (drv_output, flake_id, path_hash, name, signatures, pusher_id, builder, created_at) \
@@ -119,8 +122,7 @@ pub fn put(
             pusher.builder,
             now()
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Sets the signatures of what a slice says of an output: it stays as old as it is, and whose it is.
@@ -130,12 +132,11 @@ pub fn set_signatures(
     output: &DrvOutput,
     signatures: &[Signature],
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE slice_realisation SET signatures = ?3 WHERE drv_output = ?1 AND flake_id = ?2",
         params![output.to_string(), flake_id, joined(signatures)],
-    )?;
-    Ok(())
+    )
 }
 
 /// Two slices of one organisation that say different things of an output.
@@ -149,6 +150,17 @@ pub struct Clash {
     pub there: StorePath,
     /// What this one says.
     pub pushed: StorePath,
+}
+
+from_row!(Clash {
+    output = "drv_output",
+    flake: flake_name,
+    there: store_path,
+    pushed: read_pushed,
+});
+
+fn read_pushed(row: &Row<'_>) -> Result<StorePath, DatabaseError> {
+    path_of(column(row, "pushed_hash")?, row.text("pushed_name")?)
 }
 
 /// Where other slices of the same organisation disagree with a slice about some outputs, a hundred at most. Of other
@@ -169,20 +181,7 @@ pub fn clashes<'a>(
          CROSS JOIN flake AS f ON f.id = r.flake_id AND f.organization_id = g.id \
          WHERE (r.path_hash <> p.path_hash OR r.name <> p.name) AND ({HELD} OR {LEFT_OUT}) LIMIT 100"
     );
-    all(read, &sql, params![list(outputs), flake_id], |row| {
-        let pushed: [u8; 20] = row.get("pushed_hash")?;
-        let name: String = row.get("pushed_name")?;
-        let pushed = StorePath::new(fh_nix::StorePathHash::from_bytes(pushed), &name);
-        Ok(Clash {
-            output: row.parsed("drv_output", "output of a derivation")?,
-            flake: FlakeName {
-                org: row.parsed("org", "organisation name")?,
-                project: row.parsed("project", "flake name")?,
-            },
-            there: store_path(row)?,
-            pushed: pushed.map_err(|error| DatabaseError::invalid("store path", error))?,
-        })
-    })
+    all(read, &sql, params![list(outputs), flake_id])
 }
 
 /// That the slice of a realisation `r` neither holds its path, be it a lost one, nor has left it out.
@@ -199,7 +198,7 @@ pub fn without_path(read: &Read, most: u32) -> Result<Vec<i64>, DatabaseError> {
         "SELECT r.id FROM slice_realisation AS r WHERE {} LIMIT ?1",
         without()
     );
-    all(read, &sql, params![most], |row| Ok(row.get("id")?))
+    all(read, &sql, params![most])
 }
 
 /// Removes those of these rows of which that is still so: how many.

@@ -16,7 +16,8 @@ use fh_api::{FlakeName, FlakePattern, Name, NameKind, Visibility};
 use fh_auth::{FlakeFacts, Renaming};
 use fh_sql::{Read, params};
 
-use super::values::{all, execute, first, now, parse};
+use super::rows::{all, first, one};
+use super::values::{execute, now, parse, run};
 use super::{AccessChange, DatabaseError, Timestamp, contests, settings};
 
 /// Gives an organisation another name.
@@ -54,8 +55,7 @@ pub fn account(
 ) -> Result<(), DatabaseError> {
     keep_former(change, NameKind::Account, "account_id", id, from, to)?;
     let sql = "UPDATE account SET name = ?2, folded = ?3 WHERE id = ?1";
-    execute(change, sql, params![id, to.as_str(), to.folded()])?;
-    Ok(())
+    run(change, sql, params![id, to.as_str(), to.folded()])
 }
 
 /// Gives a flake another name in its organisation.
@@ -123,12 +123,11 @@ fn keep_former(
         "INSERT INTO reserved_name (kind, folded, name, reserved_at, {column}) VALUES (?1, ?2, ?3, ?4, ?5)"
     );
     let (folded, name) = (from.folded(), from.as_str());
-    execute(
+    run(
         change,
         &sql,
         params![kind.as_str(), folded, name, now(), id],
-    )?;
-    Ok(())
+    )
 }
 
 /// Writes the stored patterns anew that name what is renamed. Whoever may not see a `private` flake keeps the name that
@@ -151,11 +150,7 @@ fn write_anew(
             "NULL"
         };
         let sql = format!("SELECT id, {whose} AS whose, flakes FROM {table} WHERE flakes LIKE ?1");
-        let found: Vec<(i64, Option<i64>, Vec<FlakePattern>)> =
-            all(change, &sql, params![naming], |row| {
-                let patterns = row.words("flakes", "flake pattern")?;
-                Ok((row.get("id")?, row.get("whose")?, patterns))
-            })?;
+        let found: Vec<(i64, Option<i64>, Vec<FlakePattern>)> = all(change, &sql, params![naming])?;
         for (id, whose, patterns) in found {
             if patterns
                 .iter()
@@ -193,15 +188,13 @@ fn write_anew(
 pub fn count_former(read: &Read, kind: NameKind, id: i64) -> Result<i64, DatabaseError> {
     let column = column(kind);
     let sql = format!("SELECT COUNT(*) AS names FROM reserved_name WHERE {column} = ?1");
-    let found = first(read, &sql, params![id], |row| Ok(row.get("names")?))?;
-    Ok(found.unwrap_or(0))
+    one(read, &sql, params![id])
 }
 
 /// The same of a flake.
 pub fn count_former_of_flake(read: &Read, flake_id: i64) -> Result<i64, DatabaseError> {
     let sql = "SELECT COUNT(*) AS names FROM former_flake_name WHERE flake_id = ?1";
-    let found = first(read, sql, params![flake_id], |row| Ok(row.get("names")?))?;
-    Ok(found.unwrap_or(0))
+    one(read, sql, params![flake_id])
 }
 
 /// The former names of an organisation's flakes, sorted: each in lower case, with the present name of the flake that it
@@ -212,10 +205,7 @@ pub fn former_of_flakes(
 ) -> Result<Vec<(Name, Name, Timestamp)>, DatabaseError> {
     let sql = "SELECT former.folded, flake.name, former.given_up_at FROM former_flake_name former \
                JOIN flake ON flake.id = former.flake_id WHERE former.organization_id = ?1 ORDER BY former.folded";
-    all(read, sql, params![organization_id], |row| {
-        let former = row.parsed("folded", "name")?;
-        Ok((former, row.parsed("name", "name")?, row.get("given_up_at")?))
-    })
+    all(read, sql, params![organization_id])
 }
 
 /// Lets a former name of a flake be used again in its organisation: what it led to, by its present name; none where it
@@ -229,7 +219,7 @@ pub fn free_flake_name(
     let sql = "SELECT flake.name FROM former_flake_name former JOIN flake ON flake.id = former.flake_id \
                WHERE former.organization_id = ?1 AND former.folded = ?2";
     let keys = params![organization_id, name.folded()];
-    let led_to = first(change, sql, keys, |row| Ok(row.parsed("name", "name")?))?;
+    let led_to = first(change, sql, keys)?;
     let sql = "DELETE FROM former_flake_name WHERE organization_id = ?1 AND folded = ?2";
     execute(change, sql, keys)?;
     Ok(led_to)
@@ -239,9 +229,7 @@ pub fn free_flake_name(
 pub fn former(read: &Read, kind: NameKind, id: i64) -> Result<Vec<Name>, DatabaseError> {
     let column = column(kind);
     let sql = format!("SELECT name FROM reserved_name WHERE {column} = ?1 ORDER BY folded");
-    all(read, &sql, params![id], |row| {
-        Ok(row.parsed("name", "name")?)
-    })
+    all(read, &sql, params![id])
 }
 
 fn column(kind: NameKind) -> &'static str {
@@ -254,18 +242,16 @@ fn column(kind: NameKind) -> &'static str {
 /// The internal ids of organisations by their former names, in lower case.
 pub fn former_organizations(read: &Read) -> Result<HashMap<String, i64>, DatabaseError> {
     let sql = "SELECT folded, organization_id FROM reserved_name WHERE organization_id IS NOT NULL";
-    let found: Vec<(String, i64)> = all(read, sql, &[], |row| {
-        Ok((row.get("folded")?, row.get("organization_id")?))
-    })?;
+    let found: Vec<(String, i64)> = all(read, sql, &[])?;
     Ok(found.into_iter().collect())
 }
 
 /// The internal ids of flakes by organisation and former name, in lower case.
 pub fn former_flakes(read: &Read) -> Result<HashMap<(i64, String), i64>, DatabaseError> {
     let sql = "SELECT organization_id, folded, flake_id FROM former_flake_name";
-    let found: Vec<((i64, String), i64)> = all(read, sql, &[], |row| {
-        let key = (row.get("organization_id")?, row.get("folded")?);
-        Ok((key, row.get("flake_id")?))
-    })?;
-    Ok(found.into_iter().collect())
+    let found: Vec<(i64, String, i64)> = all(read, sql, &[])?;
+    let found = found.into_iter();
+    Ok(found
+        .map(|(organization, name, flake)| ((organization, name), flake))
+        .collect())
 }

@@ -4,17 +4,13 @@
 use fh_api::{Name, NameKind, ReservedName};
 use fh_sql::{Read, Tx, params};
 
-use super::values::{all, execute, first, now};
-use super::{AccessChange, DatabaseError, Timestamp};
+use super::rows::{all, exists, from_row};
+use super::values::{execute, now};
+use super::{AccessChange, DatabaseError};
 
 /// Reserves the names that a query of an internal id answers, in its column `name`.
 pub(super) fn keep(tx: &Tx<'_>, kind: NameKind, names: &str, id: i64) -> Result<(), DatabaseError> {
-    let names: Vec<Name> = all(
-        tx,
-        names,
-        params![id],
-        |row| Ok(row.parsed("name", "name")?),
-    )?;
+    let names: Vec<Name> = all(tx, names, params![id])?;
     for name in names {
         execute(
             tx,
@@ -31,8 +27,7 @@ pub(super) fn keep(tx: &Tx<'_>, kind: NameKind, names: &str, id: i64) -> Result<
 pub fn is_reserved(read: &Read, kind: NameKind, name: &Name) -> Result<bool, DatabaseError> {
     let sql = "SELECT 1 AS found FROM reserved_name WHERE kind = ?1 AND folded = ?2";
     let keys = params![kind.as_str(), name.folded()];
-    let found: Option<i64> = first(read, sql, keys, |row| Ok(row.get("found")?))?;
-    Ok(found.is_some())
+    exists(read, sql, keys)
 }
 
 /// Lets a name be used again: whether it was reserved. It leads to nothing from then on.
@@ -42,17 +37,17 @@ pub fn free(change: &AccessChange<'_>, kind: NameKind, name: &Name) -> Result<bo
     Ok(execute(change, sql, params![kind.as_str(), name.folded()])? > 0)
 }
 
+from_row!(ReservedName {
+    kind,
+    name,
+    leads_to,
+    reserved_at
+});
+
 /// The reserved names, those of organisations first, each kind sorted by name.
 pub fn list(read: &Read) -> Result<Vec<ReservedName>, DatabaseError> {
     let sql = "SELECT r.kind, r.name, r.reserved_at, COALESCE(o.name, a.name) AS leads_to FROM reserved_name r \
                LEFT JOIN organization o ON o.id = r.organization_id \
                LEFT JOIN account a ON a.id = r.account_id ORDER BY r.kind DESC, r.folded";
-    all(read, sql, &[], |row| {
-        Ok(ReservedName {
-            kind: row.parsed("kind", "kind of name")?,
-            name: row.parsed("name", "name")?,
-            leads_to: row.parsed_if_any("leads_to", "name")?,
-            reserved_at: row.get::<_, Timestamp>("reserved_at")?.to_date_time(),
-        })
-    })
+    all(read, sql, &[])
 }

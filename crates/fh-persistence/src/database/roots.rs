@@ -1,9 +1,10 @@
 //! Roots of forges and platforms, and which organisation owns them.
 
 use fh_api::{ForgeRoot, Name, RootInfo};
-use fh_sql::{Read, Row, params};
+use fh_sql::{Read, params};
 
-use super::values::{all, execute, first, now, parse};
+use super::rows::{all, first, from_row, one};
+use super::values::{execute, now, run};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// A row of `owned_root`, with the names of what it refers to.
@@ -25,25 +26,22 @@ pub struct OwnedRoot {
     pub confirmed_at: Option<Timestamp>,
 }
 
-const SELECT: &str = "SELECT r.organization_id, o.name AS organization, r.kind, r.value, r.owner_id, \
+const SELECT: &str = "SELECT r.organization_id, o.name AS organization, r.kind || ':' || r.value AS root, r.owner_id, \
      r.requested_at, a.name AS requested_by, r.confirmed_at \
      FROM owned_root r JOIN organization o ON o.id = r.organization_id \
      LEFT JOIN account a ON a.id = r.requested_by";
 
-impl OwnedRoot {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        let (kind, value): (String, String) = (row.get("kind")?, row.get("value")?);
-        Ok(Self {
-            organization_id: row.get("organization_id")?,
-            organization: row.parsed("organization", "organisation name")?,
-            root: parse(&format!("{kind}:{value}"), "root of a forge")?,
-            owner_id: row.get("owner_id")?,
-            requested_at: row.get("requested_at")?,
-            requested_by: row.parsed_if_any("requested_by", "account name")?,
-            confirmed_at: row.get("confirmed_at")?,
-        })
-    }
+from_row!(OwnedRoot {
+    organization_id,
+    organization,
+    root,
+    owner_id,
+    requested_at,
+    requested_by,
+    confirmed_at,
+});
 
+impl OwnedRoot {
     /// As the API tells it.
     pub fn info(&self) -> RootInfo {
         RootInfo {
@@ -60,7 +58,7 @@ impl OwnedRoot {
 /// What an organisation owns or has asked for, sorted by root.
 pub fn of_organization(read: &Read, organization_id: i64) -> Result<Vec<OwnedRoot>, DatabaseError> {
     let sql = format!("{SELECT} WHERE r.organization_id = ?1 ORDER BY r.kind, r.value");
-    all(read, &sql, params![organization_id], OwnedRoot::from_row)
+    all(read, &sql, params![organization_id])
 }
 
 /// One root of an organisation.
@@ -74,26 +72,19 @@ pub fn get(
         read,
         &sql,
         params![organization_id, root.kind(), root.value()],
-        OwnedRoot::from_row,
     )
 }
 
 /// Who owns a root, as a server administrator has confirmed it.
 pub fn owner(read: &Read, root: &ForgeRoot) -> Result<Option<OwnedRoot>, DatabaseError> {
     let sql = format!("{SELECT} WHERE r.kind = ?1 AND r.value = ?2 AND r.confirmed_at IS NOT NULL");
-    first(
-        read,
-        &sql,
-        params![root.kind(), root.value()],
-        OwnedRoot::from_row,
-    )
+    first(read, &sql, params![root.kind(), root.value()])
 }
 
 /// How many an organisation owns or has asked for.
 pub fn count(read: &Read, organization_id: i64) -> Result<i64, DatabaseError> {
     let sql = "SELECT COUNT(*) FROM owned_root WHERE organization_id = ?1";
-    let found = first(read, sql, params![organization_id], |row| Ok(row.get(0)?))?;
-    Ok(found.unwrap_or(0))
+    one(read, sql, params![organization_id])
 }
 
 /// Asks for a root; where that was done before, nothing changes.
@@ -103,7 +94,7 @@ pub fn request(
     root: &ForgeRoot,
     requested_by: i64,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         change,
         "INSERT INTO owned_root (organization_id, kind, value, requested_at, requested_by) \
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
@@ -114,8 +105,7 @@ pub fn request(
             now(),
             requested_by
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Lets a root count that was asked for. One that another organisation owns is a unique violation.
@@ -124,13 +114,12 @@ pub fn confirm(
     organization_id: i64,
     root: &ForgeRoot,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         change,
         "UPDATE owned_root SET confirmed_at = ?4 \
          WHERE organization_id = ?1 AND kind = ?2 AND value = ?3 AND confirmed_at IS NULL",
         params![organization_id, root.kind(), root.value(), now()],
-    )?;
-    Ok(())
+    )
 }
 
 /// Remembers the id behind a root's name. Whoever came first, counts.

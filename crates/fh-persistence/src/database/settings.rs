@@ -3,7 +3,8 @@
 use fh_sql::{Read, Tx, params};
 
 use super::DatabaseError;
-use super::values::{execute, first};
+use super::rows::first;
+use super::values::run;
 
 /// The server's id, which is the audience of its tokens.
 pub const SERVER_ID: &str = "server_id";
@@ -20,26 +21,24 @@ pub const PENDING_ADMIN_TOKEN: &str = "pending_admin_token";
 /// The value of that name.
 pub fn get(read: &Read, name: &str) -> Result<Option<String>, DatabaseError> {
     let sql = "SELECT value FROM server_setting WHERE name = ?1";
-    first(read, sql, params![name], |row| Ok(row.get("value")?))
+    first(read, sql, params![name])
 }
 
 /// Sets the value of that name, whatever it was.
 pub fn set(tx: &Tx<'_>, name: &str, value: &str) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "INSERT INTO server_setting (name, value) VALUES (?1, ?2) \
          ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         params![name, value],
-    )?;
-    Ok(())
+    )
 }
 
 /// Forgets the value of that name.
 pub fn remove(tx: &Tx<'_>, name: &str) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "DELETE FROM server_setting WHERE name = ?1",
         params![name],
-    )?;
-    Ok(())
+    )
 }

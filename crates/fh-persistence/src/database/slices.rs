@@ -10,8 +10,9 @@ use fh_nix::{NarHash, PathInfo, Signature, StorePath, StorePathHash};
 use fh_sql::{Read, Row, Tx, params};
 
 use super::holders::Holder;
-use super::nars::{Nar, hex_list, signed};
-use super::values::{Timestamp, all, execute, first, now, try_insert};
+use super::nars::{Nar, hex_list, nar_columns, signed};
+use super::rows::{FromRow, all, column, first, from_row};
+use super::values::{now, run};
 use super::{DatabaseError, packed};
 
 /// What a slice holds under a path's hash.
@@ -38,6 +39,19 @@ pub struct Present {
     /// Signatures, as they are stored.
     pub signatures: String,
 }
+
+from_row!(Present {
+    name,
+    nar_hash,
+    nar_size,
+    damaged,
+    nar_id,
+    references = "path_refs",
+    builder,
+    proven,
+    pusher_id,
+    signatures,
+});
 
 impl Present {
     /// Whether the slice holds another content than this.
@@ -76,8 +90,14 @@ pub struct Served {
     pub file_size: u64,
 }
 
+from_row!(Served {
+    info: read_info,
+    organization_id,
+    file_size,
+});
+
 const PRESENT: &str = "SELECT s.path_hash, s.name, s.path_refs, s.builder, s.proven, s.pusher_id, \
-     s.signatures, s.nar_id, n.nar_hash, n.nar_size, n.damaged_at \
+     s.signatures, s.nar_id, n.nar_hash, n.nar_size, n.damaged_at IS NOT NULL AS damaged \
      FROM json_each(?1) AS wanted \
      CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
      CROSS JOIN nar AS n ON n.id = s.nar_id";
@@ -88,22 +108,14 @@ pub fn present<'a>(
     flake_id: i64,
     hashes: impl IntoIterator<Item = &'a StorePathHash>,
 ) -> Result<HashMap<StorePathHash, Present>, DatabaseError> {
-    let list = hex_list(hashes.into_iter().map(StorePathHash::as_bytes));
-    let rows = all(read, PRESENT, params![list, flake_id], |row| {
-        let present = Present {
-            name: row.get("name")?,
-            nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-            nar_size: row.size("nar_size")?,
-            damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
-            nar_id: row.get("nar_id")?,
-            references: row.get("path_refs")?,
-            builder: row.get("builder")?,
-            proven: row.get("proven")?,
-            pusher_id: row.get("pusher_id")?,
-            signatures: row.get("signatures")?,
-        };
-        Ok((StorePathHash::from_bytes(row.get("path_hash")?), present))
-    })?;
+    let rows = read.all(
+        PRESENT,
+        params![
+            hex_list(hashes.into_iter().map(StorePathHash::as_bytes)),
+            flake_id
+        ],
+        |row| Ok::<_, DatabaseError>((column(row, "path_hash")?, Present::from_row(row)?)),
+    )?;
     Ok(rows.into_iter().collect())
 }
 
@@ -121,13 +133,6 @@ pub fn served(
          JOIN flake AS f ON f.id = s.flake_id \
          WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL",
         params![row_id, hash.as_bytes()],
-        |row| {
-            Ok(Served {
-                info: info(row)?,
-                file_size: row.size("file_size")?,
-                organization_id: row.get("organization_id")?,
-            })
-        },
     )
 }
 
@@ -149,26 +154,29 @@ pub fn info_of(
              FROM slice_upstream WHERE path_hash = ?1 AND flake_id = ?2"
         }
     };
-    first(read, sql, params![hash.as_bytes(), flake_id], info)
+    read.first(sql, params![hash.as_bytes(), flake_id], read_info)
 }
 
 /// The columns `path_hash` and `name` as the store path that they are of.
 pub(super) fn store_path(row: &Row<'_>) -> Result<StorePath, DatabaseError> {
-    let hash = StorePathHash::from_bytes(row.get("path_hash")?);
-    let name: String = row.get("name")?;
-    StorePath::new(hash, &name).map_err(|error| DatabaseError::invalid("store path", error))
+    path_of(column(row, "path_hash")?, row.text("name")?)
+}
+
+/// A store path of its two parts.
+pub(super) fn path_of(hash: StorePathHash, name: &str) -> Result<StorePath, DatabaseError> {
+    StorePath::new(hash, name).map_err(|error| DatabaseError::invalid("store path", error))
 }
 
 /// The path info that a row says.
-fn info(row: &Row<'_>) -> Result<PathInfo, DatabaseError> {
+fn read_info(row: &Row<'_>) -> Result<PathInfo, DatabaseError> {
     Ok(PathInfo {
         path: store_path(row)?,
-        nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-        nar_size: row.size("nar_size")?,
-        references: BTreeSet::from_iter(row.words("path_refs", "reference")?),
-        deriver: row.parsed_if_any("deriver", "deriver")?,
-        signatures: row.words("signatures", "signature")?,
-        ca: row.parsed_if_any("ca", "content address")?,
+        nar_hash: column(row, "nar_hash")?,
+        nar_size: column(row, "nar_size")?,
+        references: BTreeSet::from_iter(column::<Vec<StorePath>>(row, "path_refs")?),
+        deriver: column(row, "deriver")?,
+        signatures: column(row, "signatures")?,
+        ca: column(row, "ca")?,
     })
 }
 
@@ -180,11 +188,13 @@ pub fn nar_of_row(
 ) -> Result<Option<Nar>, DatabaseError> {
     first(
         read,
-        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at, n.contested \
-         FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
-         WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL",
+        concat!(
+            "SELECT ",
+            nar_columns!(),
+            " FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
+             WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL"
+        ),
         params![row_id, hash.as_bytes()],
-        Nar::from_row,
     )
 }
 
@@ -200,24 +210,21 @@ pub fn rows_of_nar(
         return Ok(None);
     };
     let sql = "SELECT path_hash, flake_id, id FROM slice_path WHERE nar_id = ?1 ORDER BY id";
-    let rows = all(read, sql, params![nar.id], |row| {
-        let holder = Holder {
-            flake_id: row.get("flake_id")?,
-            row_id: row.get("id")?,
-        };
-        Ok((StorePathHash::from_bytes(row.get("path_hash")?), holder))
-    })?;
-    Ok(Some((nar, rows)))
+    let rows: Vec<(StorePathHash, i64, i64)> = all(read, sql, params![nar.id])?;
+    let held = |(hash, flake_id, row_id)| (hash, Holder { flake_id, row_id });
+    Ok(Some((nar, rows.into_iter().map(held).collect())))
 }
 
 /// The row of a NAR, damaged or not.
 pub fn nar_of_hash(read: &Read, nar_hash: &NarHash) -> Result<Option<Nar>, DatabaseError> {
     first(
         read,
-        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at, contested \
-         FROM nar WHERE nar_hash = ?1",
+        concat!(
+            "SELECT ",
+            nar_columns!(),
+            " FROM nar AS n WHERE n.nar_hash = ?1"
+        ),
         params![nar_hash.as_bytes()],
-        Nar::from_row,
     )
 }
 
@@ -226,19 +233,22 @@ const NEWEST: &str = "SELECT s.path_hash, s.name, s.path_refs, s.created_at, n.n
      FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id \
      WHERE s.flake_id = ?1 AND n.damaged_at IS NULL ORDER BY s.id DESC LIMIT ?2";
 
+/// The columns `path_hash` and `name` as a base name, whatever the name is.
+fn base_name(row: &Row<'_>) -> Result<String, DatabaseError> {
+    let hash: StorePathHash = column(row, "path_hash")?;
+    Ok(format!("{hash}-{}", row.text("name")?))
+}
+
 /// What a slice holds, the newest first.
 pub fn newest(read: &Read, flake_id: i64, limit: usize) -> Result<Vec<PathSummary>, DatabaseError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    all(read, NEWEST, params![flake_id, limit], |row| {
-        let hash = StorePathHash::from_bytes(row.get("path_hash")?);
-        let name: String = row.get("name")?;
-        let path = format!("{hash}-{name}");
-        let references: String = row.get("path_refs")?;
-        let others = references.split_whitespace().filter(|name| **name != path);
+    read.all(NEWEST, params![flake_id, limit], |row| {
+        let path = base_name(row)?;
+        let references = row.text("path_refs")?.split_whitespace();
         Ok(PathSummary {
-            nar_size: row.size("nar_size")?,
-            references: others.count(),
-            created_at: row.get::<_, Timestamp>("created_at")?.to_date_time(),
+            nar_size: column(row, "nar_size")?,
+            references: references.filter(|name| **name != path).count(),
+            created_at: column(row, "created_at")?,
             path,
         })
     })
@@ -252,7 +262,7 @@ pub fn insert(
     nar_id: i64,
     origin: Origin,
 ) -> Result<bool, DatabaseError> {
-    let id = try_insert(
+    let id = first(
         tx,
         "INSERT INTO slice_path \
          (path_hash, flake_id, name, nar_id, path_refs, deriver, signatures, ca, created_at, \
@@ -293,19 +303,20 @@ pub fn add_to(
     let signatures = joined(&info.signatures);
     let ca = info.ca.as_ref().map(ToString::to_string);
     let hash = info.path.hash();
-    let columns = params![hash.as_bytes(), flake_id, signatures, ca, proven];
-    execute(tx, sql, columns)?;
-    Ok(())
+    run(
+        tx,
+        sql,
+        params![hash.as_bytes(), flake_id, signatures, ca, proven],
+    )
 }
 
 /// Takes a path out of a slice, to make room for another row of it.
 pub fn remove(tx: &Tx<'_>, flake_id: i64, hash: &StorePathHash) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "DELETE FROM slice_path WHERE path_hash = ?1 AND flake_id = ?2",
         params![hash.as_bytes(), flake_id],
-    )?;
-    Ok(())
+    )
 }
 
 /// Some paths that the slices hold with this content, for a person who looks after the server.
@@ -314,16 +325,8 @@ pub fn some_paths_of_nar(
     nar_id: i64,
     limit: u32,
 ) -> Result<Vec<String>, DatabaseError> {
-    all(
-        read,
-        "SELECT DISTINCT path_hash, name FROM slice_path WHERE nar_id = ?1 LIMIT ?2",
-        params![nar_id, limit],
-        |row| {
-            let hash = StorePathHash::from_bytes(row.get("path_hash")?);
-            let name: String = row.get("name")?;
-            Ok(format!("{hash}-{name}"))
-        },
-    )
+    let sql = "SELECT DISTINCT path_hash, name FROM slice_path WHERE nar_id = ?1 LIMIT ?2";
+    read.all(sql, params![nar_id, limit], base_name)
 }
 
 /// Counts paths that were added to a slice and by how many bytes its content grew (or shrank, where
@@ -334,13 +337,12 @@ pub fn count_added(
     paths: u64,
     nar_size: i64,
 ) -> Result<(), DatabaseError> {
-    execute(
+    run(
         tx,
         "UPDATE flake SET path_count = path_count + ?2, nar_size = nar_size + ?3, \
          last_push_at = ?4 WHERE id = ?1",
         params![flake_id, signed(paths), nar_size, now()],
-    )?;
-    Ok(())
+    )
 }
 
 pub(super) fn joined<T: ToString>(values: impl IntoIterator<Item = T>) -> String {

@@ -1,10 +1,11 @@
 //! Teams of organisations, and who is in them.
 
 use fh_api::{Name, TeamInfo, TeamMemberInfo};
-use fh_sql::{Read, Row, Tx, params};
+use fh_sql::{Read, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, insert_one, new_id, now};
+use super::rows::{all, first, from_row, one};
+use super::values::{execute, new_id, now};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// A row of `team`.
@@ -25,17 +26,20 @@ pub struct Team {
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.created_at, \
      (SELECT COUNT(*) FROM team_member m WHERE m.team_id = t.id) AS members FROM team t";
 
-impl Team {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        Ok(Self {
-            id: row.get("id")?,
-            uuid: row.parsed("uuid", "team id")?,
-            name: row.parsed("name", "team name")?,
-            members: u64::try_from(row.get::<_, i64>("members")?).unwrap_or(0),
-            created_at: row.get("created_at")?,
-        })
-    }
+from_row!(Team {
+    id,
+    uuid,
+    name,
+    members,
+    created_at
+});
 
+from_row!(TeamMemberInfo {
+    user = "name",
+    created_at
+});
+
+impl Team {
     /// As the API tells it.
     pub fn info(&self) -> TeamInfo {
         TeamInfo {
@@ -50,14 +54,14 @@ impl Team {
 /// The teams of an organisation, sorted by name.
 pub fn list(read: &Read, organization_id: i64) -> Result<Vec<Team>, DatabaseError> {
     let sql = format!("{SELECT} WHERE t.organization_id = ?1 ORDER BY t.folded");
-    all(read, &sql, params![organization_id], Team::from_row)
+    all(read, &sql, params![organization_id])
 }
 
 /// The team of that name in an organisation, in whatever case.
 pub fn find(read: &Read, organization_id: i64, name: &Name) -> Result<Option<Team>, DatabaseError> {
     let sql = format!("{SELECT} WHERE t.organization_id = ?1 AND t.folded = ?2");
     let keys = params![organization_id, name.folded()];
-    first(read, &sql, keys, Team::from_row)
+    first(read, &sql, keys)
 }
 
 /// Makes a team, of nobody. A name that is taken is a unique violation.
@@ -65,7 +69,7 @@ pub fn find(read: &Read, organization_id: i64, name: &Name) -> Result<Option<Tea
 /// Nobody holds anything by it yet, so no copy is out of date.
 pub fn insert(tx: &Tx<'_>, organization_id: i64, name: &Name) -> Result<Team, DatabaseError> {
     let (uuid, created_at) = (new_id(), now());
-    let id = insert_one(
+    let id = one(
         tx,
         "INSERT INTO team (uuid, organization_id, name, folded, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
@@ -96,24 +100,14 @@ pub fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError>
 pub fn members(read: &Read, team_id: i64) -> Result<Vec<TeamMemberInfo>, DatabaseError> {
     let sql = "SELECT a.name, m.created_at FROM team_member m \
                JOIN account a ON a.id = m.account_id WHERE m.team_id = ?1 ORDER BY a.folded";
-    all(read, sql, params![team_id], |row| {
-        Ok(TeamMemberInfo {
-            user: row.parsed("name", "account name")?,
-            created_at: row.get::<_, Timestamp>("created_at")?.to_date_time(),
-        })
-    })
+    all(read, sql, params![team_id])
 }
 
 /// The teams that an account is in, with their organisations' internal ids, sorted by name.
 pub fn of_account(read: &Read, account_id: i64) -> Result<Vec<(i64, Name)>, DatabaseError> {
     let sql = "SELECT t.organization_id, t.name FROM team_member m \
                JOIN team t ON t.id = m.team_id WHERE m.account_id = ?1 ORDER BY t.folded";
-    all(read, sql, params![account_id], |row| {
-        Ok((
-            row.get("organization_id")?,
-            row.parsed("name", "team name")?,
-        ))
-    })
+    all(read, sql, params![account_id])
 }
 
 /// Puts an account into a team: since when it is there, and whether it was not before.
@@ -124,7 +118,7 @@ pub fn add_member(
 ) -> Result<(Timestamp, bool), DatabaseError> {
     let sql = "SELECT created_at FROM team_member WHERE team_id = ?1 AND account_id = ?2";
     let keys = params![team_id, account_id];
-    let since = first(change, sql, keys, |row| Ok(row.get("created_at")?))?;
+    let since = first(change, sql, keys)?;
     if let Some(since) = since {
         return Ok((since, false));
     }

@@ -7,7 +7,7 @@ use fh_auth::TokenScope;
 use fh_sql::{Refusal, SqlError, params};
 use tempfile::TempDir;
 
-use super::values::all;
+use super::rows::all;
 use super::*;
 use crate::database::Decided;
 
@@ -102,7 +102,7 @@ async fn readers_cannot_write_and_survive_panics_and_cancellation() {
     let written = database
         .read(|read| {
             let sql = "INSERT INTO server_setting (name, value) VALUES ('a', '2') RETURNING name";
-            all(read, sql, &[], |row| Ok(row.get::<_, String>("name")?))
+            all::<String>(read, sql, &[])
         })
         .await;
     assert!(written.is_err());

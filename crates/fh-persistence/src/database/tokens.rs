@@ -1,12 +1,14 @@
 //! Tokens: never the token itself, but whose it is, how far it is narrowed, and whether it was
 //! revoked. What came of a token, and ending it: [`super::lineage`].
 
-use fh_api::{Name, Permission, TokenInfo, WorkloadInfo};
+use fh_api::{FlakePattern, Name, Permission, TokenInfo, WorkloadInfo};
 use fh_auth::TokenScope;
-use fh_sql::{Read, Row, Tx, Value, params};
+use fh_sql::{Read, Row, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now};
+use super::holders::id_list;
+use super::rows::{FromRow, all, column, first, from_row, one};
+use super::values::{execute, new_id, now, run};
 use super::{AccessChange, DatabaseError, Timestamp};
 use crate::identity::Identity;
 
@@ -78,55 +80,65 @@ pub(super) const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS us
      o.name AS organization, t.description, t.permissions, t.flakes, t.closures, t.signed_by, \
      t.networks, t.path_set_id, t.claims, t.acting_organization_id, t.read_organizations, \
      x.name AS acting_organization, p.uuid AS parent, t.parent_id, t.created_at, t.expires_at, \
-     t.last_used_at, t.revoked_at, t.first_at, t.lifetime, t.renewals_end_by, a.disabled_at \
+     t.last_used_at, t.revoked_at, t.first_at, t.lifetime, t.renewals_end_by, a.disabled_at IS NOT NULL AS account_disabled \
      FROM token t JOIN account a ON a.id = t.account_id \
      LEFT JOIN organization o ON o.id = a.organization_id AND a.trust_policy_id IS NULL \
      LEFT JOIN organization x ON x.id = t.acting_organization_id \
      LEFT JOIN token p ON p.id = t.parent_id";
 
-impl Token {
-    pub(super) fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        Ok(Self {
-            id: row.get("id")?,
-            uuid: row.parsed("uuid", "token id")?,
-            account_id: row.get("account_id")?,
-            user: row.parsed("user", "account name")?,
-            organization: row.parsed_if_any("organization", "organisation name")?,
-            account_disabled: row.get::<_, Option<i64>>("disabled_at")?.is_some(),
-            description: row.get("description")?,
-            scope: TokenScope::new(
-                row.words("permissions", "permission")?,
-                row.words("flakes", "flake pattern")?,
-            )
-            .with_closures(limit(row, "closures", "store path")?)
-            .with_signed_by(limit(row, "signed_by", "public key")?)
-            .with_networks(limit(row, "networks", "network")?),
-            path_set_id: row.get("path_set_id")?,
-            claims: row.get("claims")?,
-            acting: match row.get("acting_organization_id")? {
-                None => None,
-                Some(organization_id) => Some(TokenActing {
-                    organization_id,
-                    reads: limit(row, "read_organizations", "organisation id")?.unwrap_or_default(),
-                }),
-            },
-            acting_organization: row.parsed_if_any("acting_organization", "organisation name")?,
-            parent: row.parsed_if_any("parent", "token id")?,
-            parent_id: row.get("parent_id")?,
-            created_at: row.get("created_at")?,
-            expires_at: row.get("expires_at")?,
-            last_used_at: row.get("last_used_at")?,
-            revoked_at: row.get("revoked_at")?,
-            terms: RenewalTerms {
-                first_at: row.get("first_at")?,
-                lifetime: row
-                    .get::<_, Option<i64>>("lifetime")?
-                    .map(i64::unsigned_abs),
-                ends_by: row.get("renewals_end_by")?,
-            },
-        })
-    }
+from_row!(Token {
+    id,
+    uuid,
+    account_id,
+    user,
+    organization,
+    account_disabled,
+    description,
+    scope: read_scope,
+    path_set_id,
+    claims,
+    acting: read_acting,
+    acting_organization,
+    parent,
+    parent_id,
+    created_at,
+    expires_at,
+    last_used_at,
+    revoked_at,
+    terms: read_terms,
+});
 
+from_row!(RenewalTerms {
+    first_at,
+    lifetime,
+    ends_by = "renewals_end_by",
+});
+
+fn read_terms(row: &Row<'_>) -> Result<RenewalTerms, DatabaseError> {
+    RenewalTerms::from_row(row)
+}
+
+fn read_scope(row: &Row<'_>) -> Result<TokenScope, DatabaseError> {
+    let permissions: Vec<Permission> = column(row, "permissions")?;
+    let flakes: Vec<FlakePattern> = column(row, "flakes")?;
+    Ok(TokenScope::new(permissions, flakes)
+        .with_closures(column(row, "closures")?)
+        .with_signed_by(column(row, "signed_by")?)
+        .with_networks(column(row, "networks")?))
+}
+
+fn read_acting(row: &Row<'_>) -> Result<Option<TokenActing>, DatabaseError> {
+    let Some(organization_id) = column(row, "acting_organization_id")? else {
+        return Ok(None);
+    };
+    let reads: Option<Vec<Uuid>> = column(row, "read_organizations")?;
+    Ok(Some(TokenActing {
+        organization_id,
+        reads: reads.unwrap_or_default(),
+    }))
+}
+
+impl Token {
     /// For how many seconds it was meant to last, or the first token of its chain of renewals was.
     pub fn lifetime(&self) -> u64 {
         let own = self.expires_at.seconds_since(self.created_at);
@@ -206,22 +218,6 @@ impl Token {
     }
 }
 
-/// A column of values separated by spaces, or none.
-fn limit<T>(
-    row: &Row<'_>,
-    column: &'static str,
-    what: &'static str,
-) -> Result<Option<Vec<T>>, DatabaseError>
-where
-    T: std::str::FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    match row.value(column)? {
-        Value::Null => Ok(None),
-        _ => Ok(Some(row.words(column, what)?)),
-    }
-}
-
 /// The items of a limit as the API tells them; none where there is no limit.
 pub fn texts<T: ToString>(limit: Option<&[T]>) -> Vec<String> {
     let items = limit.unwrap_or_default();
@@ -235,7 +231,7 @@ fn joined<T: ToString>(items: &[T]) -> String {
 /// The token of that public id.
 pub fn find(read: &Read, uuid: Uuid) -> Result<Option<Token>, DatabaseError> {
     let sql = format!("{SELECT} WHERE t.uuid = ?1");
-    first(read, &sql, params![uuid.to_string()], Token::from_row)
+    first(read, &sql, params![uuid.to_string()])
 }
 
 /// The tokens of an account, or of all, newest first.
@@ -243,11 +239,11 @@ pub fn list(read: &Read, account_id: Option<i64>) -> Result<Vec<Token>, Database
     match account_id {
         Some(id) => {
             let sql = format!("{SELECT} WHERE t.account_id = ?1 ORDER BY t.id DESC");
-            all(read, &sql, params![id], Token::from_row)
+            all(read, &sql, params![id])
         }
         None => {
             let sql = format!("{SELECT} ORDER BY t.id DESC");
-            all(read, &sql, &[], Token::from_row)
+            all(read, &sql, &[])
         }
     }
 }
@@ -262,10 +258,7 @@ pub fn count_good(
 ) -> Result<u64, DatabaseError> {
     let sql = "SELECT COUNT(*) FROM token WHERE account_id = ?1 AND (?2 IS NULL OR first_at = ?2) \
                AND revoked_at IS NULL AND expires_at > ?3";
-    let count = first(read, sql, params![account_id, first_at, at], |row| {
-        Ok(row.get::<_, i64>(0)?)
-    })?;
-    Ok(count.map_or(0, i64::unsigned_abs))
+    one(read, sql, params![account_id, first_at, at])
 }
 
 /// What a new token's row says.
@@ -368,8 +361,7 @@ pub fn fix_path_set(
     path_set_id: i64,
 ) -> Result<(), DatabaseError> {
     let sql = "UPDATE token SET path_set_id = ?2 WHERE uuid = ?1 AND path_set_id IS NULL";
-    execute(change, sql, params![uuid.to_string(), path_set_id])?;
-    Ok(())
+    run(change, sql, params![uuid.to_string(), path_set_id])
 }
 
 /// Revokes tokens: how many were not before.
@@ -384,14 +376,7 @@ pub fn revoke(change: &AccessChange<'_>, ids: &[i64]) -> Result<usize, DatabaseE
 pub fn end(change: &AccessChange<'_>, id: i64, at: Timestamp) -> Result<(), DatabaseError> {
     let sql = "UPDATE token SET expires_at = MIN(expires_at, ?2), \
                renewals_end_by = MIN(COALESCE(renewals_end_by, ?2), ?2) WHERE id = ?1";
-    execute(change, sql, params![id, at])?;
-    Ok(())
-}
-
-/// Ids as the JSON that a question takes.
-fn id_list(ids: &[i64]) -> String {
-    let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    format!("[{}]", words.join(","))
+    run(change, sql, params![id, at])
 }
 
 /// Removes the rows of tokens that ended before that time, and have asked for no token whose row is there:

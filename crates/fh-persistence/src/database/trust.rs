@@ -11,7 +11,8 @@ use fh_sql::{Read, Row, Tx, params};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::values::{all, execute, first, insert_one, new_id, now};
+use super::rows::{all, column, exists, first, from_row, json, one};
+use super::values::{execute, new_id, now, run};
 use super::{AccessChange, DatabaseError, Timestamp, accounts};
 
 /// A row of `trust_policy`, with the names of what it refers to.
@@ -57,41 +58,42 @@ const SELECT: &str = "SELECT p.id, p.uuid, p.organization_id, o.name AS organiza
      FROM trust_policy p JOIN organization o ON o.id = p.organization_id \
      JOIN account a ON a.trust_policy_id = p.id";
 
-impl TrustPolicy {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        let conditions: Vec<ConditionSpec> = json(row, "conditions")?;
-        let conditions = conditions
-            .iter()
-            .map(Condition::new)
-            .collect::<Result<_, _>>()
-            .map_err(|error| DatabaseError::invalid("condition", error))?;
-        Ok(Self {
-            id: row.get("id")?,
-            uuid: row.parsed("uuid", "id of a trust policy")?,
-            organization_id: row.get("organization_id")?,
-            organization: row.parsed("organization", "organisation name")?,
-            name: row.parsed("name", "name of a trust policy")?,
-            policy: Policy {
-                provider: row.parsed("provider", "provider")?,
-                issuer: row.get("issuer")?,
-                audiences: json(row, "audiences")?,
-                conditions,
-                pins: json(row, "pins")?,
-                flakes: row.words("flakes", "flake pattern")?,
-                role: row.parsed("role", "role")?,
-                mint: row.get("mint")?,
-                pull_requests: row.get("pull_requests")?,
-                builder: row.get("builder")?,
-                max_lifetime: u64::try_from(row.get::<_, i64>("max_lifetime")?).unwrap_or(0),
-            },
-            jwks: row.get("jwks")?,
-            account_id: row.get("account_id")?,
-            account: row.parsed("account", "account name")?,
-            created_at: row.get("created_at")?,
-            last_used_at: row.get("last_used_at")?,
-        })
-    }
+from_row!(TrustPolicy {
+    id,
+    uuid,
+    organization_id,
+    organization,
+    name,
+    policy: read_policy,
+    jwks,
+    account_id,
+    account,
+    created_at,
+    last_used_at,
+});
 
+fn read_policy(row: &Row<'_>) -> Result<Policy, DatabaseError> {
+    let conditions: Vec<ConditionSpec> = json(row, "conditions")?;
+    let conditions = conditions
+        .iter()
+        .map(Condition::new)
+        .collect::<Result<_, _>>();
+    Ok(Policy {
+        provider: column(row, "provider")?,
+        issuer: column(row, "issuer")?,
+        audiences: json(row, "audiences")?,
+        conditions: conditions.map_err(|error| DatabaseError::invalid("condition", error))?,
+        pins: json(row, "pins")?,
+        flakes: column(row, "flakes")?,
+        role: column(row, "role")?,
+        mint: column(row, "mint")?,
+        pull_requests: column(row, "pull_requests")?,
+        builder: column(row, "builder")?,
+        max_lifetime: column(row, "max_lifetime")?,
+    })
+}
+
+impl TrustPolicy {
     /// What to call it, over all organisations.
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.organization, self.name)
@@ -124,13 +126,6 @@ impl TrustPolicy {
             last_used_at: self.last_used_at.map(Timestamp::to_date_time),
         }
     }
-}
-
-fn json<T: serde::de::DeserializeOwned>(
-    row: &Row<'_>,
-    column: &'static str,
-) -> Result<T, DatabaseError> {
-    serde_json::from_str(row.text(column)?).map_err(|error| DatabaseError::invalid(column, error))
 }
 
 /// A policy's columns as they are stored.
@@ -167,7 +162,7 @@ pub fn of_organization(
     organization_id: i64,
 ) -> Result<Vec<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE p.organization_id = ?1 ORDER BY p.folded");
-    all(read, &sql, params![organization_id], TrustPolicy::from_row)
+    all(read, &sql, params![organization_id])
 }
 
 /// The policies of one organisation that trust an issuer, the oldest first.
@@ -177,18 +172,13 @@ pub fn of_issuer_in(
     organization_id: i64,
 ) -> Result<Vec<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE p.issuer = ?1 AND p.organization_id = ?2 ORDER BY p.id");
-    all(
-        read,
-        &sql,
-        params![issuer, organization_id],
-        TrustPolicy::from_row,
-    )
+    all(read, &sql, params![issuer, organization_id])
 }
 
 /// Whether any organisation trusts an issuer.
 pub fn is_trusted(read: &Read, issuer: &str) -> Result<bool, DatabaseError> {
     let sql = "SELECT 1 FROM trust_policy WHERE issuer = ?1 LIMIT 1";
-    Ok(first(read, sql, params![issuer], |_| Ok(()))?.is_some())
+    exists(read, sql, params![issuer])
 }
 
 /// The policy of that name in an organisation, in whatever case.
@@ -198,31 +188,25 @@ pub fn find(
     name: &Name,
 ) -> Result<Option<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE p.organization_id = ?1 AND p.folded = ?2");
-    first(
-        read,
-        &sql,
-        params![organization_id, name.folded()],
-        TrustPolicy::from_row,
-    )
+    first(read, &sql, params![organization_id, name.folded()])
 }
 
 /// The policy of that internal id.
 pub fn get(read: &Read, id: i64) -> Result<Option<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE p.id = ?1");
-    first(read, &sql, params![id], TrustPolicy::from_row)
+    first(read, &sql, params![id])
 }
 
 /// The policy whose workloads have an account.
 pub fn of_account(read: &Read, account_id: i64) -> Result<Option<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE a.id = ?1");
-    first(read, &sql, params![account_id], TrustPolicy::from_row)
+    first(read, &sql, params![account_id])
 }
 
 /// How many an organisation has.
 pub fn count(read: &Read, organization_id: i64) -> Result<i64, DatabaseError> {
     let sql = "SELECT COUNT(*) FROM trust_policy WHERE organization_id = ?1";
-    let found = first(read, sql, params![organization_id], |row| Ok(row.get(0)?))?;
-    Ok(found.unwrap_or(0))
+    one(read, sql, params![organization_id])
 }
 
 /// What a policy grants on, as far as it exists now.
@@ -239,7 +223,6 @@ pub fn targets(read: &Read, policy: &TrustPolicy) -> Result<Vec<Target>, Databas
                     read,
                     sql,
                     params![policy.organization_id, flake.project.folded()],
-                    |row| Ok(row.get(0)?),
                 )?;
                 targets.extend(found.map(Target::Flake));
             }
@@ -260,7 +243,7 @@ pub fn insert(
     created_by: i64,
 ) -> Result<i64, DatabaseError> {
     let stored = Stored::of(policy);
-    let id = insert_one(
+    let id = one(
         change,
         "INSERT INTO trust_policy (uuid, organization_id, name, folded, provider, issuer, audiences, \
          conditions, pins, flakes, role, mint, pull_requests, max_lifetime, jwks, created_at, \
@@ -310,7 +293,7 @@ pub fn replace(
     jwks: Option<&str>,
 ) -> Result<(), DatabaseError> {
     let stored = Stored::of(policy);
-    execute(
+    run(
         change,
         "UPDATE trust_policy SET provider = ?2, issuer = ?3, audiences = ?4, conditions = ?5, \
          pins = ?6, flakes = ?7, role = ?8, mint = ?9, pull_requests = ?10, max_lifetime = ?11, \
@@ -330,8 +313,7 @@ pub fn replace(
             jwks,
             policy.builder
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Remembers ids.
@@ -341,15 +323,13 @@ pub fn set_pins(
     pins: &BTreeMap<String, Option<String>>,
 ) -> Result<(), DatabaseError> {
     let sql = "UPDATE trust_policy SET pins = ?2 WHERE id = ?1";
-    execute(change, sql, params![id, pins_text(pins)])?;
-    Ok(())
+    run(change, sql, params![id, pins_text(pins)])
 }
 
 /// Removes a policy with its account and the tokens of that.
 pub fn remove(change: &AccessChange<'_>, id: i64) -> Result<(), DatabaseError> {
     let sql = "DELETE FROM trust_policy WHERE id = ?1";
-    execute(change, sql, params![id])?;
-    Ok(())
+    run(change, sql, params![id])
 }
 
 /// Notes when policies let somebody in last. Times only move forward.

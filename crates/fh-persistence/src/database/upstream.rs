@@ -7,15 +7,16 @@ use fh_sql::{Read, Tx, params};
 
 use super::DatabaseError;
 use super::nars::{hex_list, signed};
+use super::rows::{all, one};
 use super::slices::{joined, store_path};
-use super::values::{all, execute, now};
+use super::values::{execute, now, run};
 
-/// Who leaves it out.
+/// Whose a push is.
 #[derive(Debug, Clone, Copy)]
 pub struct Pusher {
     /// The account.
     pub account_id: i64,
-    /// Whether it is a builder.
+    /// Whether it is a builder of the flake's organisation.
     pub builder: bool,
 }
 
@@ -37,9 +38,7 @@ pub fn known(
                CROSS JOIN slice_upstream AS u ON u.path_hash = unhex(wanted.value) AND u.flake_id = ?2 \
                WHERE u.builder >= ?3";
     let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
-    let found = all(read, sql, params![hashes, flake_id, builder], |row| {
-        Ok(StorePathHash::from_bytes(row.get("path_hash")?))
-    })?;
+    let found = all(read, sql, params![hashes, flake_id, builder])?;
     Ok(found.into_iter().collect())
 }
 
@@ -55,7 +54,7 @@ pub fn left_out(
     let sql = "SELECT u.path_hash, u.name FROM json_each(?1) AS wanted \
                CROSS JOIN slice_upstream AS u ON u.path_hash = unhex(wanted.value) AND u.flake_id = ?2";
     let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
-    let found = all(read, sql, params![hashes, flake_id], store_path)?;
+    let found = read.all(sql, params![hashes, flake_id], store_path)?;
     Ok(found.into_iter().collect())
 }
 
@@ -72,8 +71,7 @@ pub fn end(
     let sql = "DELETE FROM slice_upstream WHERE flake_id = ?2 AND builder <= ?3 \
                AND path_hash IN (SELECT unhex(value) FROM json_each(?1))";
     let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
-    execute(tx, sql, params![hashes, flake_id, builder])?;
-    Ok(())
+    run(tx, sql, params![hashes, flake_id, builder])
 }
 
 /// Notes what a slice has left out, unless it [knows](known) of a path already: of which paths it is new.
@@ -127,5 +125,5 @@ pub fn note(
 /// alone, whatever others push and delete meanwhile.
 fn next_number(tx: &Tx<'_>) -> Result<i64, DatabaseError> {
     let sql = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'slice_path' RETURNING seq";
-    tx.one(sql, &[], |row| Ok(row.get("seq")?))
+    one(tx, sql, &[])
 }

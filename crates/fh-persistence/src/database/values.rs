@@ -1,8 +1,7 @@
 //! How times, ids and words stand in columns.
 
-use fh_api::{FlakeName, FlakePattern};
 pub(super) use fh_sql::parse;
-use fh_sql::{FromColumn, Param, Read, Row, ToParam, Tx, Value};
+use fh_sql::{FromColumn, Param, ToParam, Tx, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -93,27 +92,7 @@ impl ToParam for Timestamp {
     }
 }
 
-/// [`Read::all`] with the error of this crate, so that `?` knows which one is meant.
-pub(super) fn all<T>(
-    read: &Read,
-    sql: &str,
-    params: &[&dyn ToParam],
-    from_row: impl FnMut(&Row<'_>) -> Result<T, DatabaseError>,
-) -> Result<Vec<T>, DatabaseError> {
-    read.all(sql, params, from_row)
-}
-
-/// [`Read::first`], as [`all`].
-pub(super) fn first<T>(
-    read: &Read,
-    sql: &str,
-    params: &[&dyn ToParam],
-    from_row: impl FnOnce(&Row<'_>) -> Result<T, DatabaseError>,
-) -> Result<Option<T>, DatabaseError> {
-    read.first(sql, params, from_row)
-}
-
-/// [`Tx::execute`], as [`all`].
+/// Runs a statement: how many rows it changed.
 pub(super) fn execute(
     tx: &Tx<'_>,
     sql: &str,
@@ -122,31 +101,10 @@ pub(super) fn execute(
     Ok(tx.execute(sql, params)?)
 }
 
-/// Runs an `INSERT … RETURNING id` of at most one row: the new row's id, none where nothing was inserted.
-pub(super) fn try_insert(
-    tx: &Tx<'_>,
-    sql: &str,
-    params: &[&dyn ToParam],
-) -> Result<Option<i64>, DatabaseError> {
-    first(tx, sql, params, |row| Ok(row.get("id")?))
-}
-
-/// [`try_insert`] of a row that is new.
-pub(super) fn insert_one(
-    tx: &Tx<'_>,
-    sql: &str,
-    params: &[&dyn ToParam],
-) -> Result<i64, DatabaseError> {
-    tx.one(sql, params, |row| Ok(row.get("id")?))
-}
-
-/// The columns `org` and `project`: all flakes of an organisation where `project` is null.
-pub(super) fn pattern(row: &Row<'_>) -> Result<FlakePattern, DatabaseError> {
-    let org = row.parsed("org", "organisation name")?;
-    Ok(match row.parsed_if_any("project", "flake name")? {
-        None => FlakePattern::Organization(org),
-        Some(project) => FlakePattern::Flake(FlakeName { org, project }),
-    })
+/// Runs a statement, however many rows it changes.
+pub(super) fn run(tx: &Tx<'_>, sql: &str, params: &[&dyn ToParam]) -> Result<(), DatabaseError> {
+    tx.execute(sql, params)?;
+    Ok(())
 }
 
 /// A new public id, ordered by time.

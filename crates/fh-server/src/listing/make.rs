@@ -89,7 +89,7 @@ pub(super) fn open(
 fn size_if_good(file: &File) -> Option<u64> {
     let mut header = Vec::with_capacity(FRAME_HEADER);
     let mut reader = file;
-    let mut start = reader.by_ref().take(FRAME_HEADER as u64);
+    let mut start = io::Read::by_ref(&mut reader).take(FRAME_HEADER as u64);
     start.read_to_end(&mut header).ok()?;
     let size = get_frame_content_size(&header).ok()??;
     reader.rewind().ok()?;

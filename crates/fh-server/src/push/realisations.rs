@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use fh_access::ApiError;
-use fh_nix::{DrvOutput, Realisation, Signature, StorePath, StorePathHash};
+use fh_nix::{DrvOutput, Realisation, StorePath, StorePathHash};
 use fh_persistence::database::realisations::{self, Word};
 use fh_persistence::database::slices;
 use fh_persistence::database::upstream;

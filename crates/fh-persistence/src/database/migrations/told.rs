@@ -3,7 +3,7 @@
 use fh_sql::Read;
 
 use crate::database::DatabaseError;
-use crate::database::values::all;
+use crate::database::rows::{all, from_row};
 
 /// The version from which on a view belongs to its reader.
 pub(super) const TRUST: i64 = 8;
@@ -17,6 +17,12 @@ pub(super) struct Pending {
     pub(super) role: String,
 }
 
+from_row!(Pending {
+    account,
+    on = "target",
+    role
+});
+
 /// The grants to accounts that neither belong to the organisation nor are its guests, as the schema of
 /// version [`TRUST`] has them.
 pub(super) fn pending(read: &Read) -> Result<Vec<Pending>, DatabaseError> {
@@ -29,13 +35,7 @@ pub(super) fn pending(read: &Read) -> Result<Vec<Pending>, DatabaseError> {
                AND NOT EXISTS (SELECT 1 FROM guest v WHERE v.account_id = g.account_id \
                                AND v.organization_id = g.organization_id) \
                ORDER BY a.folded, target";
-    all(read, sql, &[], |row| {
-        Ok(Pending {
-            account: row.get("account")?,
-            on: row.get("target")?,
-            role: row.get("role")?,
-        })
-    })
+    all(read, sql, &[])
 }
 
 /// The public flakes, which stood in everybody's view at the root until now.
@@ -43,7 +43,7 @@ pub(super) fn public(read: &Read) -> Result<Vec<String>, DatabaseError> {
     let sql = "SELECT o.name || '/' || f.name AS flake FROM flake f \
                JOIN organization o ON o.id = f.organization_id \
                WHERE f.visibility = 'public' ORDER BY o.folded, f.folded";
-    all(read, sql, &[], |row| Ok(row.get("flake")?))
+    all(read, sql, &[])
 }
 
 /// Says for whom what changed, where something did.

@@ -4,6 +4,7 @@ use super::*;
 use crate::database::Database;
 use crate::database::Decided;
 use crate::database::holders::oldest_holders;
+use crate::database::rows::all;
 use crate::database::slices;
 
 /// Flakes, as many as said, in one organisation.
@@ -37,26 +38,18 @@ fn hash(number: u8) -> StorePathHash {
 
 fn packed_rows(tx: &Tx<'_>, hash: &StorePathHash) -> usize {
     let sql = "SELECT COUNT(*) AS count FROM packed_holders WHERE path_hash = ?1";
-    let count = first(tx, sql, params![hash.as_bytes()], |row| {
-        Ok(row.get::<_, i64>("count")?)
-    });
-    usize::try_from(count.unwrap().unwrap()).unwrap()
+    let count: i64 = one(tx, sql, params![hash.as_bytes()]).unwrap();
+    usize::try_from(count).unwrap()
 }
 
 /// What the index says, compared with what is read with the help of what is packed.
 fn agree(tx: &Tx<'_>, hash: &StorePathHash) {
-    let plain: Vec<Holder> = all(
-        tx,
-        "SELECT flake_id, id FROM slice_path WHERE path_hash = ?1 ORDER BY id",
-        params![hash.as_bytes()],
-        |row| {
-            Ok(Holder {
-                flake_id: row.get(0)?,
-                row_id: row.get(1)?,
-            })
-        },
-    )
-    .unwrap();
+    let sql = "SELECT flake_id, id FROM slice_path WHERE path_hash = ?1 ORDER BY id";
+    let plain = all(tx, sql, params![hash.as_bytes()]).unwrap();
+    let plain: Vec<Holder> = plain
+        .into_iter()
+        .map(|(flake_id, row_id)| Holder { flake_id, row_id })
+        .collect();
     let read = |after, most| oldest_holders(tx, hash, false, after, most).unwrap();
     assert_eq!(read(i64::MIN, usize::MAX), plain);
     for step in [64, 256, 300, 700] {

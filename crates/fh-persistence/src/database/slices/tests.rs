@@ -84,12 +84,8 @@ async fn every_question_is_a_search_of_an_index() {
                 let count = (1..=9).rev().find(|n| sql.contains(&format!("?{n}")));
                 let parameters = vec![&"[]" as &dyn ToParam; count.unwrap_or(0)];
                 let explain = format!("EXPLAIN QUERY PLAN {sql}");
-                let steps = all(
-                    tx,
-                    &explain,
-                    &parameters,
-                    |row| Ok(row.get::<_, String>(3)?),
-                )?;
+                let steps: Vec<(i64, i64, i64, String)> = all(tx, &explain, &parameters)?;
+                let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
                 let scans: Vec<_> = steps
                     .iter()
                     .filter(|step| {
