@@ -1,6 +1,8 @@
 //! The types whose one form is their text: serde by `Display` and `FromStr`, and `Debug`.
 
-/// Implements `Serialize` by `Display` and `Deserialize` by `FromStr`.
+/// Implements `Serialize` by `Display` and `Deserialize` by `FromStr`; for what is no text at all, `$expected` is what was
+/// expected.
+#[macro_export]
 macro_rules! serde_as_text {
     ($($type:ty: $expected:literal),+ $(,)?) => {$(
         impl serde::Serialize for $type {
