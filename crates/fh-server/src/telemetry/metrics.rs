@@ -52,7 +52,7 @@ const CACHE_ROUTES: [&str; 5] = ["narinfo", "nar", "listing", "log", "realisatio
 /// How it was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CacheAnswer {
-    /// From memory.
+    /// With what was in memory.
     Memory,
     /// From the database or the storage.
     Stored,
