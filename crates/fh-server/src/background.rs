@@ -118,7 +118,7 @@ async fn collect_alone(state: AppState) {
     let mut clock = clock(state.settings().collect_interval);
     loop {
         clock.tick().await;
-        match collect::collect(&state, collect::ORPHAN_AGE).await {
+        match collect::collect(state.stock(), collect::ORPHAN_AGE).await {
             Ok(collected) if collected == Collected::default() => {}
             Ok(collected) => tracing::info!(?collected, "collected"),
             Err(error) => tracing::warn!(error = %with_causes(&error), "the collection broke off"),

@@ -31,12 +31,14 @@ use fh_access::ApiError;
 use fh_nix::NarHash;
 use fh_persistence::database::nars::{self, Nar};
 use fh_persistence::database::{
-    DatabaseError, Decided, Timestamp, assertions, now, path_sets, pushes, realisations, tokens,
+    Database, DatabaseError, Decided, Timestamp, assertions, now, path_sets, pushes, realisations,
+    tokens,
 };
 use fh_persistence::storage::{FileStorage, StagedFile, StorageError};
+use fh_persistence::tenure::Tenure;
 
-use crate::receive::Turn;
-use crate::state::AppState;
+use crate::lookup::Lookup;
+use crate::receive::{Receiving, Turn};
 
 /// Objects without a row that are younger than this may be about to get one: publishing takes
 /// seconds, and clocks jump by minutes.
@@ -54,6 +56,20 @@ const REMOVED: usize = 100;
 
 /// How long the row of a token is kept after its end, for whoever asks what became of it.
 const ENDED_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What a collection works on.
+#[derive(Clone, Copy)]
+pub(crate) struct Stock<'a> {
+    pub(crate) database: &'a Database,
+    pub(crate) storage: &'a FileStorage,
+    /// What is on its way in.
+    pub(crate) receiving: &'a Receiving,
+    /// What remembers rows.
+    pub(crate) lookup: &'a Lookup,
+    pub(crate) tenure: &'a Tenure,
+    /// How long what was sent is kept for a push.
+    pub(crate) upload_lifetime: Duration,
+}
 
 /// What a collection did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,11 +119,11 @@ impl Ages {
 }
 
 /// Collects once; of objects without rows those of at least that age.
-pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Collected, ApiError> {
-    let ages = Ages::at(now(), state.settings().upload_lifetime, orphan_age);
+pub(crate) async fn collect(stock: Stock<'_>, orphan_age: Duration) -> Result<Collected, ApiError> {
+    let ages = Ages::at(now(), stock.upload_lifetime, orphan_age);
     let mut collected = Collected::default();
-    (collected.pushes, collected.received, collected.tokens) = state
-        .database()
+    (collected.pushes, collected.received, collected.tokens) = stock
+        .database
         .write(Decided::by_server(), move |tx| {
             let tokens = tokens::delete_ended_before(tx, ages.ended_before)?;
             path_sets::delete_unused(tx)?;
@@ -118,23 +134,19 @@ pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Co
             ))
         })
         .await?;
-    collected.realisations = remove_realisations(state).await?;
-    collected.nars = remove_unreferenced(state).await?;
-    collected.orphans = remove_orphans(state, ages.orphans).await?;
-    state
-        .pushes()
-        .receiving()
-        .uploads()
-        .forget_idle(ages.uploads);
-    collected.partials = remove_stale_partials(state, ages.partials).await?;
+    collected.realisations = remove_realisations(stock).await?;
+    collected.nars = remove_unreferenced(stock).await?;
+    collected.orphans = remove_orphans(stock, ages.orphans).await?;
+    stock.receiving.uploads().forget_idle(ages.uploads);
+    collected.partials = remove_stale_partials(stock, ages.partials).await?;
     Ok(collected)
 }
 
 /// Removes realisations of paths that their slices neither hold nor have left out: how many.
-async fn remove_realisations(state: &AppState) -> Result<usize, ApiError> {
+async fn remove_realisations(stock: Stock<'_>) -> Result<usize, ApiError> {
     let mut removed = 0;
     loop {
-        let database = state.database();
+        let database = stock.database;
         let found = database.read(|read| realisations::without_path(read, EXAMINED));
         let found = found.await?;
         if found.is_empty() {
@@ -149,26 +161,26 @@ async fn remove_realisations(state: &AppState) -> Result<usize, ApiError> {
 }
 
 /// Removes NARs that nothing refers to: how many.
-async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
+async fn remove_unreferenced(stock: Stock<'_>) -> Result<usize, ApiError> {
     let mut removed = 0;
     let mut after = 0;
     loop {
-        let (found, last) = state
-            .database()
+        let (found, last) = stock
+            .database
             .read(move |read| nars::unreferenced(read, after, EXAMINED))
             .await?;
         for few in found.chunks(REMOVED) {
             let few = few.to_vec();
-            let turn = state.pushes().receiving().publisher().turn().await?;
-            let gone = state
-                .database()
+            let turn = stock.receiving.publisher().turn().await?;
+            let gone = stock
+                .database
                 .write(Decided::by_server(), move |tx| {
                     nars::delete_unreferenced(tx, &few)
                 })
                 .await?;
             removed += gone.len();
-            state.lookup().forget([], &gone);
-            remove_objects(state, gone, turn).await?;
+            stock.lookup.forget([], &gone);
+            remove_objects(stock, gone, turn).await?;
         }
         match last {
             Some(last) => after = last,
@@ -178,30 +190,30 @@ async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
 }
 
 /// Removes objects that have no row: how many.
-async fn remove_orphans(state: &AppState, age: Duration) -> Result<usize, ApiError> {
+async fn remove_orphans(stock: Stock<'_>, age: Duration) -> Result<usize, ApiError> {
     let mut removed = 0;
-    let storage = state.storage().clone();
-    let directories = blocking(state, move || storage.object_directories()).await?;
+    let storage = stock.storage.clone();
+    let directories = blocking(stock, move || storage.object_directories()).await?;
     for directory in directories {
-        let storage = state.storage().clone();
-        let old = blocking(state, move || storage.objects_older_than(&directory, age)).await?;
-        let candidates = without_row(state, old).await?;
+        let storage = stock.storage.clone();
+        let old = blocking(stock, move || storage.objects_older_than(&directory, age)).await?;
+        let candidates = without_row(stock, old).await?;
         for few in candidates.chunks(REMOVED) {
-            let turn = state.pushes().receiving().publisher().turn().await?;
-            let orphans = without_row(state, few.to_vec()).await?;
+            let turn = stock.receiving.publisher().turn().await?;
+            let orphans = without_row(stock, few.to_vec()).await?;
             removed += orphans.len();
-            remove_objects(state, orphans, turn).await?;
+            remove_objects(stock, orphans, turn).await?;
         }
     }
     Ok(removed)
 }
 
 /// Those of these objects that have no row.
-async fn without_row(state: &AppState, objects: Vec<NarHash>) -> Result<Vec<NarHash>, ApiError> {
+async fn without_row(stock: Stock<'_>, objects: Vec<NarHash>) -> Result<Vec<NarHash>, ApiError> {
     if objects.is_empty() {
         return Ok(objects);
     }
-    let orphans = state.database().read(move |read| {
+    let orphans = stock.database.read(move |read| {
         let rows = nars::stored(read, &objects)?;
         Ok(orphans(objects, &rows))
     });
@@ -216,12 +228,12 @@ fn orphans(mut objects: Vec<NarHash>, rows: &HashMap<NarHash, Nar>) -> Vec<NarHa
 
 /// Removes objects within a turn, which ends when they are out of the way: nobody waits until their room is free.
 async fn remove_objects(
-    state: &AppState,
+    stock: Stock<'_>,
     objects: Vec<NarHash>,
     turn: Turn,
 ) -> Result<(), ApiError> {
-    let storage = state.storage().clone();
-    blocking(state, move || {
+    let storage = stock.storage.clone();
+    blocking(stock, move || {
         let (aside, moved) = set_aside(&storage, &objects, turn);
         aside.into_iter().try_for_each(StagedFile::discard)?;
         moved
@@ -246,10 +258,10 @@ fn set_aside(
 }
 
 /// Removes parts that nobody has added to for so long: of how many NARs.
-async fn remove_stale_partials(state: &AppState, age: Duration) -> Result<usize, ApiError> {
-    let storage = state.storage().clone();
-    let uploads = state.pushes().receiving().uploads().clone();
-    blocking(state, move || {
+async fn remove_stale_partials(stock: Stock<'_>, age: Duration) -> Result<usize, ApiError> {
+    let storage = stock.storage.clone();
+    let uploads = stock.receiving.uploads().clone();
+    blocking(stock, move || {
         let mut removed = 0;
         for key in storage.stale_partials(age)? {
             removed += usize::from(uploads.discard(&key)?);
@@ -261,11 +273,11 @@ async fn remove_stale_partials(state: &AppState, age: Duration) -> Result<usize,
 
 /// To its end, also where the server stops: a row that went takes its file along.
 async fn blocking<T: Send + 'static>(
-    state: &AppState,
+    stock: Stock<'_>,
     step: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    Ok(state
-        .tenure()
+    Ok(stock
+        .tenure
         .spawn_blocking(step)
         .await
         .map_err(ApiError::internal)??)

@@ -15,6 +15,7 @@ use fh_persistence::tenure::Tenure;
 use fh_settings::Settings;
 use tokio_util::sync::CancellationToken;
 
+use crate::collect::Stock;
 use crate::integrity::Integrity;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
@@ -192,6 +193,18 @@ impl AppState {
     /// The pushes.
     pub(crate) fn pushes(&self) -> &Pushes {
         &self.shared.pushes
+    }
+
+    /// What is collected now and then.
+    pub(crate) fn stock(&self) -> Stock<'_> {
+        Stock {
+            database: self.database(),
+            storage: self.storage(),
+            receiving: self.pushes().receiving(),
+            lookup: self.lookup(),
+            tenure: self.tenure(),
+            upload_lifetime: self.settings().upload_lifetime,
+        }
     }
 
     /// The counters.

@@ -50,13 +50,13 @@ async fn what_is_needed_stays() {
     scene.batch(id, &[&sent]).await;
     scene.part(id, &large, 0).await;
     assert_eq!(
-        collect(&scene.server.state, HOUR).await.unwrap(),
+        collect(scene.server.state.stock(), HOUR).await.unwrap(),
         Collected::default()
     );
     scene.part(id, &large, 1).await;
     assert_eq!(scene.commit(id).await.added, 2);
     age(&scene, DAY).await;
-    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    let collected = collect(scene.server.state.stock(), HOUR).await.unwrap();
     assert_eq!((collected.pushes, collected.received), (2, 3));
     assert_eq!(
         (collected.nars, collected.orphans, collected.partials),
@@ -77,7 +77,7 @@ async fn a_listing_goes_with_its_nar() {
     let files = scene.files();
     assert_eq!(files.len(), 2, "{files:?}");
     age(&scene, DAY).await;
-    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    let collected = collect(scene.server.state.stock(), HOUR).await.unwrap();
     assert_eq!((collected.nars, collected.orphans), (0, 0));
     assert_eq!(scene.files(), files);
 
@@ -86,14 +86,14 @@ async fn a_listing_goes_with_its_nar() {
     let kept = std::fs::read(objects.join(&files[0])).unwrap();
     let flake = "/api/v1/flakes/acme/app";
     scene.server.delete(flake, &scene.ann).await.expect(204);
-    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    let collected = collect(scene.server.state.stock(), HOUR).await.unwrap();
     assert_eq!((collected.nars, collected.orphans), (1, 0));
     assert_eq!(scene.files(), Vec::<String>::new());
     std::fs::write(objects.join(&files[0]), kept).unwrap();
-    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    let collected = collect(scene.server.state.stock(), HOUR).await.unwrap();
     assert_eq!(collected.orphans, 0);
     age(&scene, HOUR).await;
-    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    let collected = collect(scene.server.state.stock(), HOUR).await.unwrap();
     assert_eq!(collected.orphans, 1);
     assert_eq!(scene.files(), Vec::<String>::new());
 }
@@ -109,7 +109,7 @@ async fn a_push_that_was_given_up_is_gone_in_the_end() {
     assert_eq!(scene.files().len(), 2);
     age(&scene, DAY).await;
     // Somebody may be working on the parts as long as the server remembers the upload.
-    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    let collected = collect(scene.server.state.stock(), HOUR).await.unwrap();
     let expected = Collected {
         tokens: 0,
         pushes: 1,
@@ -121,7 +121,7 @@ async fn a_push_that_was_given_up_is_gone_in_the_end() {
     };
     assert_eq!(collected, expected);
     let scene = scene.restarted().await;
-    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    let collected = collect(scene.server.state.stock(), HOUR).await.unwrap();
     assert_eq!(collected.partials, 1);
     assert!(scene.files().is_empty());
     scene.commit_answer(id).await.expect(404);
@@ -157,11 +157,17 @@ async fn a_crash_leaves_the_slice_as_it_was_and_bytes_that_are_collected() {
     assert!(scene.nar(&item, &scene.ann).await.is_none());
     // Young ones may be about to get a row.
     assert_eq!(
-        collect(&scene.server.state, HOUR).await.unwrap(),
+        collect(scene.server.state.stock(), HOUR).await.unwrap(),
         Collected::default()
     );
     age(&scene, 2 * HOUR).await;
-    assert_eq!(collect(&scene.server.state, HOUR).await.unwrap().orphans, 1);
+    assert_eq!(
+        collect(scene.server.state.stock(), HOUR)
+            .await
+            .unwrap()
+            .orphans,
+        1
+    );
     assert!(!object.exists() && directory.join("notes").exists());
 
     // And where the same push comes before the collection, it replaces what lies there.
@@ -191,7 +197,7 @@ async fn a_removed_flake_gives_its_bytes_back() {
         .delete("/api/v1/flakes/acme/app", &scene.ann)
         .await
         .expect(204);
-    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    let collected = collect(scene.server.state.stock(), HOUR).await.unwrap();
     assert_eq!(collected.nars, 1);
     assert_eq!(scene.files().len(), 1);
     assert_eq!(scene.nar(&shared, &scene.ann).await.unwrap(), shared.nar);
@@ -206,7 +212,7 @@ async fn collecting_all_the_time_harms_no_push() {
     let state = scene.server.state.clone();
     let collecting = async {
         loop {
-            collect(&state, Duration::ZERO).await.unwrap();
+            collect(state.stock(), Duration::ZERO).await.unwrap();
             tokio::task::yield_now().await;
         }
     };
@@ -230,6 +236,8 @@ async fn collecting_all_the_time_harms_no_push() {
         () = collecting => unreachable!("it never ends"),
         () = pushing => {}
     }
-    collect(&scene.server.state, Duration::ZERO).await.unwrap();
+    collect(scene.server.state.stock(), Duration::ZERO)
+        .await
+        .unwrap();
     assert!(scene.files().is_empty());
 }

@@ -477,7 +477,7 @@ async fn logs_go_with_their_flake() {
     assert_eq!(count().await, (0, 0));
     scene.server.flake("acme/app", "private", &scene.ann).await;
     assert_eq!(scene.log(&x_drv).await, None);
-    collect(&scene.server.state, std::time::Duration::ZERO)
+    collect(scene.server.state.stock(), std::time::Duration::ZERO)
         .await
         .unwrap();
 }

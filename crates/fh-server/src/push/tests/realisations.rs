@@ -425,7 +425,7 @@ async fn of_what_is_left_to_an_upstream_the_word_is_kept() {
         let again: PushPlan = answer.expect(200).json();
         assert_eq!(again.committed.unwrap().realisations, 0, "{what}");
         let hour = std::time::Duration::from_secs(3600);
-        let collected = collect(&scene.server.state, hour).await.unwrap();
+        let collected = collect(scene.server.state.stock(), hour).await.unwrap();
         assert_eq!(
             (collected.realisations, rows(&scene).await),
             (0, 4),
@@ -517,9 +517,9 @@ async fn realisations_go_with_their_paths_and_their_flake() {
         assert_eq!(scene.out_path("", id, &scene.ann).await, None);
     }
     let hour = std::time::Duration::from_secs(3600);
-    let collected = collect(&scene.server.state, hour).await.unwrap();
+    let collected = collect(scene.server.state.stock(), hour).await.unwrap();
     assert_eq!((collected.realisations, rows(&scene).await), (2, 2));
-    let collected = collect(&scene.server.state, hour).await.unwrap();
+    let collected = collect(scene.server.state.stock(), hour).await.unwrap();
     assert_eq!(collected.realisations, 0);
     assert!(
         scene

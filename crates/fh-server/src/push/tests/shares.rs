@@ -197,7 +197,7 @@ async fn an_upload_that_outlasts_the_lifetime_of_pushes_keeps_its_own_alive() {
     let collecting = async {
         for _ in 0..6 {
             tokio::time::sleep(Duration::from_millis(700)).await;
-            let collected = collect(&scene.server.state, Duration::from_secs(3600)).await;
+            let collected = collect(scene.server.state.stock(), Duration::from_secs(3600)).await;
             let collected = collected.unwrap();
             assert_eq!((collected.pushes, collected.received), (0, 0));
         }

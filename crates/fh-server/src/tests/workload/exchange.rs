@@ -272,7 +272,7 @@ async fn the_collection_forgets_what_has_ended() {
     old.await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let age = std::time::Duration::from_secs(3600);
-    let collected = crate::collect::collect(&world.server.state, age)
+    let collected = crate::collect::collect(world.server.state.stock(), age)
         .await
         .unwrap();
     assert_eq!(collected.tokens, 2);

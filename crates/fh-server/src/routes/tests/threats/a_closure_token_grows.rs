@@ -292,7 +292,9 @@ async fn by_being_older_than_the_rule() {
         });
     expired.await.unwrap();
     let hour = std::time::Duration::from_secs(3600);
-    crate::collect::collect(&server.state, hour).await.unwrap();
+    crate::collect::collect(server.state.stock(), hour)
+        .await
+        .unwrap();
     let left = server.state.database().read(|read| {
         let sql = "SELECT COUNT(*) FROM path_set";
         Ok(read.one(sql, &[], |row| row.get::<_, i64>(0))?)

@@ -338,7 +338,9 @@ async fn by_waiting_until_rows_are_collected() {
         long_ago(token).await.unwrap();
     }
     let hour = std::time::Duration::from_secs(3600);
-    crate::collect::collect(&server.state, hour).await.unwrap();
+    crate::collect::collect(server.state.stock(), hour)
+        .await
+        .unwrap();
     let path = |token: &str| format!("/api/v1/tokens/{}", id(token));
     server.get(&path(&lone), &owner).await.expect(404);
     assert!(is_good(&server, &third).await);
