@@ -36,10 +36,16 @@ impl fmt::LowerHex for Checksum {
 #[derive(Clone)]
 pub struct RunningChecksum(XxHash3_64);
 
+impl Default for RunningChecksum {
+    fn default() -> Self {
+        Self(XxHash3_64::with_seed(0))
+    }
+}
+
 impl RunningChecksum {
     /// Of nothing yet.
     pub fn new() -> Self {
-        Self(XxHash3_64::with_seed(0))
+        Self::default()
     }
 
     /// Takes the next bytes.

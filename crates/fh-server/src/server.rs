@@ -157,7 +157,7 @@ impl RunningServer {
             match self.state.pushes().receiving().publisher().turn().await {
                 Ok(turn) => drop(turn),
                 Err(error) => {
-                    tracing::warn!(error = %with_causes(&error), "cannot wait for a turn")
+                    tracing::warn!(error = %with_causes(&error), "cannot wait for a turn");
                 }
             }
             tenure.hand_over();

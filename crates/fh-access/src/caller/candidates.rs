@@ -51,11 +51,11 @@ impl<'a> Source<'a> {
 
 impl Candidates<'_> {
     /// How many they are at most. Where this is 0, nothing has the rank.
-    pub fn len(&self) -> usize {
+    pub fn at_most(&self) -> usize {
         self.source.len()
     }
 
-    /// Those of which [`Self::len`] is the number, in no order.
+    /// Those of which [`Self::at_most`] is the number, in no order.
     pub fn each_possible(&self, told: &mut dyn FnMut(i64)) {
         self.source.each(told);
     }

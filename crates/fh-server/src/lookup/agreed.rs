@@ -86,7 +86,7 @@ impl Oldest {
         may_be_signed: bool,
     ) -> Option<Option<i64>> {
         let classes = candidates_by_rank(view);
-        let mut possible = classes.iter().map(Candidates::len).enumerate();
+        let mut possible = classes.iter().map(Candidates::at_most).enumerate();
         let Some((nearest, flakes)) = possible.find(|(_, flakes)| *flakes > 0) else {
             return Some(None);
         };
@@ -141,8 +141,8 @@ pub(super) fn search_many(
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
     let classes = candidates_by_rank(view);
-    let mut classes = classes.iter().filter(|class| class.len() > 0).peekable();
-    while let Some(class) = classes.next_if(|class| class.len() <= FLAKE_BY_FLAKE) {
+    let mut classes = classes.iter().filter(|class| class.at_most() > 0).peekable();
+    while let Some(class) = classes.next_if(|class| class.at_most() <= FLAKE_BY_FLAKE) {
         let row_id = winner_among(read, view, hash, &class.flake_ids(), signatures)?;
         if row_id.is_some() {
             return Ok(row_id);
@@ -153,7 +153,7 @@ pub(super) fn search_many(
     }
     // What is open has as many standings as the reader has follows, and not one.
     let [.., open] = candidates_by_rank(view);
-    if !is_quiet || open.len() > 0 {
+    if !is_quiet || open.at_most() > 0 {
         return search_all(read, view, hash, signatures);
     }
     match decided_by_oldest(view, oldest) {

@@ -98,7 +98,7 @@ struct Several<'a>(Vec<Candidates<'a>>);
 
 impl Class for Several<'_> {
     fn len(&self) -> usize {
-        self.0.iter().map(Candidates::len).sum()
+        self.0.iter().map(Candidates::at_most).sum()
     }
 
     fn flake_ids(&self) -> Vec<i64> {

@@ -71,7 +71,7 @@ impl Ranking for View {
 
 impl Class for Candidates<'_> {
     fn len(&self) -> usize {
-        Self::len(self)
+        self.at_most()
     }
 
     fn flake_ids(&self) -> Vec<i64> {

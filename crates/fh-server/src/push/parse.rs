@@ -49,7 +49,7 @@ pub(super) fn parse(
     };
     for path in request.paths {
         let context = path.context;
-        let info = parse_path(path, store_dir, largest_nar)?;
+        let info = parse_path(&path, store_dir, largest_nar)?;
         if !seen.insert(info.path.hash()) {
             return Err(field(&info.path, "path", &"it is in the push twice"));
         }
@@ -150,7 +150,7 @@ fn parse_logs(request: &PushRequest) -> Result<BTreeSet<StorePath>, ApiError> {
 }
 
 fn parse_path(
-    path: PushPath,
+    path: &PushPath,
     store_dir: &StoreDir,
     largest_nar: u64,
 ) -> Result<PathInfo, ApiError> {

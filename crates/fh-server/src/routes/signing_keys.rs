@@ -225,7 +225,7 @@ impl Rotation {
             )?;
             Ok::<_, ApiError>(after)
         };
-        state.database().write(decided, move |tx| change(tx)).await
+        state.database().write(decided, change).await
     }
 }
 
