@@ -11,11 +11,11 @@ use super::{AccessChange, DatabaseError, Timestamp, reserved};
 /// A row of `account`.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// The internal id.
+    /// The id of the row, which never leaves the server.
     pub id: i64,
-    /// The public id.
+    /// The id by which the API knows it.
     pub uuid: Uuid,
-    /// The login name.
+    /// What the account is called now.
     pub name: Name,
     /// A person or a service.
     pub kind: UserKind,
@@ -37,18 +37,8 @@ const SELECT: &str = "SELECT a.id, a.uuid, a.name, a.kind, a.server_admin, a.org
      o.name AS organization, a.trust_policy_id, a.created_at, a.disabled_at \
      FROM account a LEFT JOIN organization o ON o.id = a.organization_id";
 
-from_row!(Account {
-    id,
-    uuid,
-    name,
-    kind,
-    server_admin,
-    organization,
-    organization_id,
-    trust_policy_id,
-    created_at,
-    disabled_at,
-});
+from_row!(Account: id, uuid, name, kind, server_admin, organization, organization_id,
+    trust_policy_id, created_at, disabled_at);
 
 impl Account {
     /// As the API tells it.

@@ -18,7 +18,7 @@ pub struct Filter {
     pub flake: Option<String>,
     /// By whom, in whatever case.
     pub user: Option<String>,
-    /// With which token.
+    /// Done with the token of this public id.
     pub token: Option<Uuid>,
     /// What the action begins with.
     pub action: Option<String>,
@@ -26,27 +26,14 @@ pub struct Filter {
     pub also_actions: Vec<String>,
     /// Whether it was refused.
     pub denied: Option<bool>,
-    /// Not before.
+    /// At this time or later.
     pub since: Option<Timestamp>,
-    /// Before.
+    /// Earlier than this time.
     pub until: Option<Timestamp>,
 }
 
-from_row!(AuditEvent {
-    id,
-    at,
-    action,
-    denied,
-    user = "user_name",
-    token = "token_uuid",
-    workload,
-    address,
-    request_id,
-    organization = "organization_name",
-    flake = "flake_name",
-    subject,
-    detail,
-});
+from_row!(AuditEvent: id, at, action, denied, user = "user_name", token = "token_uuid", workload,
+    address, request_id, organization = "organization_name", flake = "flake_name", subject, detail);
 
 const SELECT: &str = "SELECT id, at, action, denied, user_name, token_uuid, workload, address, \
      request_id, organization_name, flake_name, subject, detail FROM audit_event";

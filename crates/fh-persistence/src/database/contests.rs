@@ -73,9 +73,9 @@ const MARK_NEW: &str = "UPDATE nar SET contested = 1 WHERE contested = 0 AND id 
 /// What a commit has made contested: copies of what was known of these are out of date.
 #[derive(Debug, Default)]
 pub struct NewlyContested {
-    /// Paths.
+    /// Paths about which slices disagree now.
     pub paths: Vec<StorePathHash>,
-    /// NARs.
+    /// NARs that are the content of such a path.
     pub nars: Vec<NarHash>,
 }
 
@@ -135,9 +135,9 @@ pub fn note(
 /// Two slices of one organisation that disagree about a path.
 #[derive(Debug)]
 pub struct Clash {
-    /// The path.
+    /// The path that both slices have.
     pub path: StorePath,
-    /// The other slice.
+    /// The flake whose slice says something else.
     pub flake: FlakeName,
     /// What the other one has.
     pub there: NarHash,
@@ -145,12 +145,7 @@ pub struct Clash {
     pub pushed: NarHash,
 }
 
-from_row!(Clash {
-    path: store_path,
-    flake: flake_name,
-    there,
-    pushed
-});
+from_row!(Clash: path by store_path, flake by flake_name, there, pushed);
 
 /// Where other slices of the same organisation disagree with a slice about some of its paths, a hundred at
 /// most. Of other organisations' slices nothing is told.
@@ -189,11 +184,11 @@ pub struct Word {
     pub nar_id: Option<i64>,
     /// The content was lost.
     pub damaged: bool,
-    /// The slice.
+    /// The id of the flake whose slice says it.
     pub flake_id: i64,
     /// The name part of the store path.
     pub name: String,
-    /// The content.
+    /// SHA-256 of the content, uncompressed.
     pub nar_hash: NarHash,
     /// References as they are stored, sorted.
     pub references: String,
@@ -207,19 +202,8 @@ pub struct Word {
     pub age: (i64, u8),
 }
 
-from_row!(Word {
-    row_id,
-    nar_id,
-    damaged,
-    flake_id,
-    name,
-    nar_hash,
-    references = "path_refs",
-    proven,
-    builder,
-    pusher_id,
-    age: read_age,
-});
+from_row!(Word: row_id, nar_id, damaged, flake_id, name, nar_hash, references = "path_refs", proven,
+    builder, pusher_id, age by read_age);
 
 fn read_age(row: &Row<'_>) -> Result<(i64, u8), DatabaseError> {
     Ok(match column(row, "row_id")? {

@@ -16,7 +16,7 @@ pub struct HeldGrant {
     pub holder: Name,
     /// Whom it was given to.
     pub subject: Subject,
-    /// What it allows.
+    /// The role that it gives.
     pub role: Role,
     /// On which flake, internal id; none: on every flake of the organisation.
     pub flake: Option<i64>,
@@ -24,13 +24,8 @@ pub struct HeldGrant {
     pub is_guest: bool,
 }
 
-from_row!(HeldGrant {
-    holder = "user",
-    subject: read_subject,
-    role,
-    flake = "flake_id",
-    is_guest = "guest",
-});
+from_row!(HeldGrant: holder = "user", subject by read_subject, role, flake = "flake_id",
+    is_guest = "guest");
 
 /// The grants that count on a flake, or all that count in the organisation, for one account or for all that are not
 /// disabled, sorted by the accounts' names.
@@ -95,15 +90,15 @@ pub fn members(
 /// What a trust policy gives to the workloads that it lets in.
 #[derive(Debug, Clone)]
 pub struct PolicyGrant {
-    /// The policy's name.
+    /// What the policy is called in its organisation.
     pub name: Name,
-    /// On which flakes.
+    /// The flakes that it gives a role on.
     pub flakes: Vec<FlakePattern>,
-    /// What it allows.
+    /// The role that it gives.
     pub role: Role,
 }
 
-from_row!(PolicyGrant { name, flakes, role });
+from_row!(PolicyGrant: name, flakes, role);
 
 /// The trust policies of an organisation, sorted by name.
 pub fn policies(read: &Read, organization_id: i64) -> Result<Vec<PolicyGrant>, DatabaseError> {

@@ -11,9 +11,9 @@ use super::{AccessChange, DatabaseError, Timestamp};
 /// A row of `flake`, with the name of its organisation.
 #[derive(Debug, Clone)]
 pub struct Flake {
-    /// The public id.
+    /// The id by which the API knows it.
     pub uuid: Uuid,
-    /// `org/project`.
+    /// Its name with that of its organisation, `org/project`.
     pub name: FlakeName,
     /// Who may read it without a grant.
     pub visibility: Visibility,
@@ -33,16 +33,8 @@ const SELECT: &str = "SELECT f.uuid, o.name AS org, f.name AS project, f.visibil
      f.path_count, f.nar_size, f.last_push_at, f.created_at \
      FROM flake f JOIN organization o ON o.id = f.organization_id";
 
-from_row!(Flake {
-    uuid,
-    name: flake_name,
-    visibility,
-    description,
-    path_count,
-    nar_size,
-    last_push_at,
-    created_at,
-});
+from_row!(Flake: uuid, name by flake_name, visibility, description, path_count, nar_size,
+    last_push_at, created_at);
 
 impl Flake {
     /// As the API tells it to someone who holds that role.
@@ -153,12 +145,7 @@ pub struct DirectoryRow {
     pub visibility: Visibility,
 }
 
-from_row!(DirectoryRow {
-    id,
-    organization_id,
-    project = "name",
-    visibility
-});
+from_row!(DirectoryRow: id, organization_id, project = "name", visibility);
 
 /// Every flake, in the order of names within each organisation.
 pub fn directory(read: &Read) -> Result<Vec<DirectoryRow>, DatabaseError> {

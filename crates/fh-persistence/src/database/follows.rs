@@ -13,10 +13,7 @@ use super::{AccessChange, DatabaseError};
 const RESOLVED: &str = "SELECT w.organization_id, f.id AS flake_id FROM follow w \
      LEFT JOIN flake f ON f.organization_id = w.organization_id AND f.folded = w.project";
 
-from_row!(Follow {
-    organization = "organization_id",
-    flake = "flake_id",
-});
+from_row!(Follow: organization = "organization_id", flake = "flake_id");
 
 /// What an account follows, then what its organisations do: those that it is a member of, in the order in
 /// which it joined, or that a service account belongs to. A service account has no follows of its own.
@@ -75,11 +72,11 @@ fn resolved(read: &Read, sql: &str, id: i64) -> Result<Vec<Follow>, DatabaseErro
 /// Whose list it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follower {
-    /// An account's own.
+    /// The list that an account has for itself.
     Account(i64),
     /// Of an organisation, for its members.
     Organization(i64),
-    /// Everybody's.
+    /// The list that a server administrator has made for everybody.
     Everybody,
 }
 
@@ -103,10 +100,7 @@ pub struct Followed {
     pub pattern: FlakePattern,
 }
 
-from_row!(Followed {
-    organization_id,
-    pattern: read_pattern,
-});
+from_row!(Followed: organization_id, pattern by read_pattern);
 
 impl Followed {
     /// Equal for two that follow the same.

@@ -120,11 +120,7 @@ struct Given {
     role: Role,
 }
 
-from_row!(Given {
-    organization = "organization_id",
-    flake = "flake_id",
-    role
-});
+from_row!(Given: organization = "organization_id", flake = "flake_id", role);
 
 impl Given {
     fn add_to(self, holdings: &mut Holdings) {
@@ -147,7 +143,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// One flake.
+    /// What a grant is on that is on one flake.
     pub fn flake(organization_id: i64, flake_id: i64, name: FlakeName) -> Self {
         Self {
             organization_id,
@@ -169,7 +165,7 @@ impl Target {
 /// Whom a grant is given to, by internal id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectId {
-    /// An account.
+    /// An account, whether it belongs to the organisation or not.
     Account(i64),
     /// A team of the organisation.
     Team(i64),
@@ -188,25 +184,20 @@ impl SubjectId {
     }
 }
 
-/// A grant.
+/// A grant, as it is listed.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// Whom it was given to.
     pub subject: Subject,
-    /// What it allows.
+    /// The role that it gives.
     pub role: Role,
     /// It is an invitation that was not accepted, and does not count.
     pub pending: bool,
-    /// Since when.
+    /// When it was given.
     pub created_at: Timestamp,
 }
 
-from_row!(Grant {
-    subject: read_subject,
-    role,
-    pending,
-    created_at,
-});
+from_row!(Grant: subject by read_subject, role, pending, created_at);
 
 impl Grant {
     /// As the API tells it.
@@ -260,19 +251,30 @@ pub fn list(
 /// What was granted to a subject on a target.
 #[derive(Debug, Clone, Copy)]
 pub struct Granted {
-    /// What it allows.
+    /// The role that it gives.
     pub role: Role,
-    /// Since when.
+    /// When it was given.
     pub created_at: Timestamp,
     /// A guest gave it: it does not count for who belongs to the organisation.
     pub by_guest: bool,
 }
 
-from_row!(Granted {
-    role,
-    created_at,
-    by_guest
-});
+from_row!(Granted: role, created_at, by_guest);
+
+/// A grant by its target and subject, as the unique index has it: the condition on what [`key`] gives.
+macro_rules! of_key {
+    () => {
+        "organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
+         AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5"
+    };
+}
+
+fn key(target: &Target, subject: SubjectId) -> (i64, i64, &'static str, i64, i64) {
+    let (kind, account, team) = subject.columns();
+    let flake = target.flake_id.unwrap_or(0);
+    let (account, team) = (account.unwrap_or(0), team.unwrap_or(0));
+    (target.organization_id, flake, kind, account, team)
+}
 
 /// What was granted to this very subject on this very target.
 pub fn get(
@@ -280,19 +282,12 @@ pub fn get(
     target: &Target,
     subject: SubjectId,
 ) -> Result<Option<Granted>, DatabaseError> {
-    let (kind, account, team) = subject.columns();
-    // As the unique index has it.
-    let sql = "SELECT role, created_at, by_guest FROM access_grant \
-               WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
-               AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5";
-    let keys = params![
-        target.organization_id,
-        target.flake_id.unwrap_or(0),
-        kind,
-        account.unwrap_or(0),
-        team.unwrap_or(0)
-    ];
-    first(read, sql, keys)
+    let (organization, flake, kind, account, team) = key(target, subject);
+    let sql = concat!(
+        "SELECT role, created_at, by_guest FROM access_grant WHERE ",
+        of_key!()
+    );
+    first(read, sql, params![organization, flake, kind, account, team])
 }
 
 /// Whether a subject was granted `admin` on the whole of an organisation, so that whoever it stands for administers
@@ -332,21 +327,14 @@ pub fn set(
             by_guest: before.by_guest && by_guest,
             ..before
         };
-        execute(
-            change,
-            "UPDATE access_grant SET role = ?6, by_guest = ?7 \
-             WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
-             AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5",
-            params![
-                target.organization_id,
-                target.flake_id.unwrap_or(0),
-                kind,
-                account.unwrap_or(0),
-                team.unwrap_or(0),
-                role.as_str(),
-                granted.by_guest
-            ],
-        )?;
+        let (organization, flake, kind, account, team) = key(target, subject);
+        let (role, by_guest) = (role.as_str(), granted.by_guest);
+        let sql = concat!(
+            "UPDATE access_grant SET role = ?6, by_guest = ?7 WHERE ",
+            of_key!()
+        );
+        let values = params![organization, flake, kind, account, team, role, by_guest];
+        execute(change, sql, values)?;
         return Ok(Some(granted));
     }
     let created_at = now();
@@ -384,16 +372,8 @@ pub fn remove(
     target: &Target,
     subject: SubjectId,
 ) -> Result<bool, DatabaseError> {
-    let (kind, account, team) = subject.columns();
-    let sql = "DELETE FROM access_grant \
-               WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
-               AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5";
-    let keys = params![
-        target.organization_id,
-        target.flake_id.unwrap_or(0),
-        kind,
-        account.unwrap_or(0),
-        team.unwrap_or(0)
-    ];
+    let (organization, flake, kind, account, team) = key(target, subject);
+    let sql = concat!("DELETE FROM access_grant WHERE ", of_key!());
+    let keys = params![organization, flake, kind, account, team];
     Ok(execute(change, sql, keys)? == 1)
 }

@@ -12,9 +12,9 @@ use super::{DatabaseError, Timestamp};
 /// What a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Path infos.
+    /// The path infos that Nix is served.
     NarInfo,
-    /// Tokens.
+    /// The tokens of accounts and workloads.
     Token,
 }
 
@@ -48,11 +48,11 @@ impl KeyOwner {
 /// What a key is used for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
-    /// Signs.
+    /// The one that signs now.
     Active,
     /// Told to clients, signs after the next rotation.
     Standby,
-    /// Signs no more.
+    /// One that signs no more, of which the public half is left.
     Retired,
 }
 
@@ -114,14 +114,8 @@ fn read_secret(row: &Row<'_>) -> Result<Zeroizing<String>, DatabaseError> {
     column(row, "secret").map(Zeroizing::new)
 }
 
-from_row!(StoredKey {
-    name,
-    secret: read_secret,
-    state,
-    owner: read_owner,
-    created_at,
-    retired_at,
-});
+from_row!(StoredKey: name, secret by read_secret, state, owner by read_owner, created_at,
+    retired_at);
 
 const SELECT: &str = "SELECT name, secret, state, of_organization, organization_id, created_at, \
      retired_at FROM signing_key";

@@ -19,17 +19,13 @@ use super::values::{execute, now};
 pub struct Log {
     /// SHA-256 of the log, uncompressed.
     pub log_hash: NarHash,
-    /// Bytes, uncompressed.
+    /// Bytes of the log, uncompressed.
     pub log_size: u64,
-    /// zstd frames.
+    /// The log as zstd frames.
     pub content: Vec<u8>,
 }
 
-from_row!(Log {
-    log_hash,
-    log_size,
-    content
-});
+from_row!(Log: log_hash, log_size, content);
 
 /// Those of these derivations whose log a slice has, and keeps when one of this class comes.
 pub fn present<'a>(
@@ -56,7 +52,7 @@ pub fn present<'a>(
 /// A slice that has a log of a derivation.
 #[derive(Debug, Clone, Copy)]
 pub struct LogHolder {
-    /// The flake.
+    /// The id of the flake whose slice it is.
     pub flake_id: i64,
     /// The row, for [`get`]. Rows ascend with time.
     pub row_id: i64,
@@ -64,11 +60,7 @@ pub struct LogHolder {
     pub builder: bool,
 }
 
-from_row!(LogHolder {
-    flake_id,
-    row_id = "id",
-    builder
-});
+from_row!(LogHolder: flake_id, row_id = "id", builder);
 
 /// The slices that have a log of a derivation, the oldest first.
 pub fn holders(read: &Read, derivation: &StorePath) -> Result<Vec<LogHolder>, DatabaseError> {
@@ -97,12 +89,7 @@ pub struct Target {
     builder: bool,
 }
 
-from_row!(Target {
-    push_id = "id",
-    flake_id,
-    committed,
-    builder
-});
+from_row!(Target: push_id = "id", flake_id, committed, builder);
 
 impl Target {
     /// Whether what comes is visible at once.

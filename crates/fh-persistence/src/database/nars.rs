@@ -29,15 +29,7 @@ pub struct Nar {
     pub contested: bool,
 }
 
-from_row!(Nar {
-    id = "nar_id",
-    nar_hash,
-    nar_size,
-    file_size,
-    checksum,
-    damaged,
-    contested,
-});
+from_row!(Nar: id = "nar_id", nar_hash, nar_size, file_size, checksum, damaged, contested);
 
 /// The columns of a [`Nar`], of the table `nar AS n`.
 macro_rules! nar_columns {
@@ -218,7 +210,7 @@ pub struct DamageMarks {
     last: Option<i64>,
 }
 
-from_row!(DamageMarks { count, last });
+from_row!(DamageMarks: count, last);
 
 /// How many objects are marked as damaged, and since when.
 pub fn damage_marks(read: &Read) -> Result<DamageMarks, DatabaseError> {

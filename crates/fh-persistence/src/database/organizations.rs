@@ -12,11 +12,11 @@ use super::{AccessChange, DatabaseError, Timestamp, keys, renames, reserved, set
 /// A row of `organization`.
 #[derive(Debug, Clone)]
 pub struct Organization {
-    /// The internal id.
+    /// The id of the row, which never leaves the server.
     pub id: i64,
-    /// The public id.
+    /// The id by which the API knows it.
     pub uuid: Uuid,
-    /// Its name.
+    /// What it is called now.
     pub name: Name,
     /// Who may push to its flakes.
     pub push: PushRule,
@@ -28,15 +28,8 @@ pub struct Organization {
     pub created_at: Timestamp,
 }
 
-from_row!(Organization {
-    id,
-    uuid,
-    name,
-    push = "push_rule",
-    renewal,
-    trusted_keys: read_trusted_keys,
-    created_at,
-});
+from_row!(Organization: id, uuid, name, push = "push_rule", renewal,
+    trusted_keys by read_trusted_keys, created_at);
 
 fn read_trusted_keys(row: &Row<'_>) -> Result<Vec<PublicKey>, DatabaseError> {
     let mut keys: Vec<PublicKey> = column(row, "trusted_keys")?;

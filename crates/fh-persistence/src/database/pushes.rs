@@ -21,12 +21,7 @@ pub struct Push {
     pub expires_at: Timestamp,
 }
 
-from_row!(Push {
-    id,
-    plan,
-    summary,
-    expires_at
-});
+from_row!(Push: id, plan, summary, expires_at);
 
 /// Begins a push.
 pub fn insert(

@@ -37,11 +37,11 @@ fn columns() -> String {
 /// What a slice says of an output.
 #[derive(Debug, Clone)]
 pub struct Word {
-    /// The slice.
+    /// The id of the flake whose slice says it.
     pub flake_id: i64,
     /// The row. Rows ascend with time.
     pub row_id: i64,
-    /// What it says.
+    /// The output, and the path that it was built to.
     pub realisation: Realisation,
     /// The account that pushed it; none where that is not known.
     pub pusher_id: Option<i64>,
@@ -51,14 +51,7 @@ pub struct Word {
     pub held: bool,
 }
 
-from_row!(Word {
-    flake_id,
-    row_id = "id",
-    realisation: read_realisation,
-    pusher_id,
-    builder,
-    held,
-});
+from_row!(Word: flake_id, row_id = "id", realisation by read_realisation, pusher_id, builder, held);
 
 fn read_realisation(row: &Row<'_>) -> Result<Realisation, DatabaseError> {
     Ok(Realisation {
@@ -142,9 +135,9 @@ pub fn set_signatures(
 /// Two slices of one organisation that say different things of an output.
 #[derive(Debug)]
 pub struct Clash {
-    /// The output.
+    /// The output that both slices know.
     pub output: DrvOutput,
-    /// The other slice.
+    /// The flake whose slice says something else.
     pub flake: FlakeName,
     /// What the other one says.
     pub there: StorePath,
@@ -152,12 +145,8 @@ pub struct Clash {
     pub pushed: StorePath,
 }
 
-from_row!(Clash {
-    output = "drv_output",
-    flake: flake_name,
-    there: store_path,
-    pushed: read_pushed,
-});
+from_row!(Clash: output = "drv_output", flake by flake_name, there by store_path,
+    pushed by read_pushed);
 
 fn read_pushed(row: &Row<'_>) -> Result<StorePath, DatabaseError> {
     path_of(column(row, "pushed_hash")?, row.text("pushed_name")?)

@@ -37,12 +37,7 @@ pub fn free(change: &AccessChange<'_>, kind: NameKind, name: &Name) -> Result<bo
     Ok(execute(change, sql, params![kind.as_str(), name.folded()])? > 0)
 }
 
-from_row!(ReservedName {
-    kind,
-    name,
-    leads_to,
-    reserved_at
-});
+from_row!(ReservedName: kind, name, leads_to, reserved_at);
 
 /// The reserved names, those of organisations first, each kind sorted by name.
 pub fn list(read: &Read) -> Result<Vec<ReservedName>, DatabaseError> {

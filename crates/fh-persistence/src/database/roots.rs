@@ -12,9 +12,9 @@ use super::{AccessChange, DatabaseError, Timestamp};
 pub struct OwnedRoot {
     /// The organisation's internal id.
     pub organization_id: i64,
-    /// The organisation's name.
+    /// What its organisation is called now.
     pub organization: Name,
-    /// The root.
+    /// The forge or platform, and the name there.
     pub root: ForgeRoot,
     /// The id behind its name, where one is remembered.
     pub owner_id: Option<String>,
@@ -31,15 +31,8 @@ const SELECT: &str = "SELECT r.organization_id, o.name AS organization, r.kind |
      FROM owned_root r JOIN organization o ON o.id = r.organization_id \
      LEFT JOIN account a ON a.id = r.requested_by";
 
-from_row!(OwnedRoot {
-    organization_id,
-    organization,
-    root,
-    owner_id,
-    requested_at,
-    requested_by,
-    confirmed_at,
-});
+from_row!(OwnedRoot: organization_id, organization, root, owner_id, requested_at, requested_by,
+    confirmed_at);
 
 impl OwnedRoot {
     /// As the API tells it.

@@ -33,7 +33,7 @@ pub(super) fn column<T: FromField>(row: &Row<'_>, name: &str) -> Result<T, Datab
 }
 
 /// Lets a type be read from rows: each of its fields from the column of its name, from one of another name, or by a
-/// function of the row: `from_row!(Flake { uuid, path_count = "paths", name: flake_name })`.
+/// function of the row: `from_row!(Flake: uuid, path_count = "paths", name by flake_name)`.
 macro_rules! from_row {
     (@field $row:ident $field:ident) => {
         $crate::database::rows::column($row, stringify!($field))
@@ -41,17 +41,17 @@ macro_rules! from_row {
     (@field $row:ident $field:ident = $column:literal) => {
         $crate::database::rows::column($row, $column)
     };
-    (@field $row:ident $field:ident : $read:ident) => {
+    (@field $row:ident $field:ident by $read:ident) => {
         $read($row)
     };
-    ($type:ident { $($field:ident $(= $column:literal)? $(: $read:ident)?),* $(,)? }) => {
+    ($type:ident: $($field:ident $(= $column:literal)? $(by $read:ident)?),*) => {
         impl $crate::database::rows::FromRow for $type {
             fn from_row(
                 row: &fh_sql::Row<'_>,
             ) -> Result<Self, $crate::database::DatabaseError> {
                 Ok(Self {
                     $($field: $crate::database::rows::from_row!(
-                        @field row $field $(= $column)? $(: $read)?
+                        @field row $field $(= $column)? $(by $read)?
                     )?),*
                 })
             }

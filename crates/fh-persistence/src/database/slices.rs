@@ -40,18 +40,8 @@ pub struct Present {
     pub signatures: String,
 }
 
-from_row!(Present {
-    name,
-    nar_hash,
-    nar_size,
-    damaged,
-    nar_id,
-    references = "path_refs",
-    builder,
-    proven,
-    pusher_id,
-    signatures,
-});
+from_row!(Present: name, nar_hash, nar_size, damaged, nar_id, references = "path_refs", builder,
+    proven, pusher_id, signatures);
 
 impl Present {
     /// Whether the slice holds another content than this.
@@ -90,11 +80,7 @@ pub struct Served {
     pub file_size: u64,
 }
 
-from_row!(Served {
-    info: read_info,
-    organization_id,
-    file_size,
-});
+from_row!(Served: info by read_info, organization_id, file_size);
 
 const PRESENT: &str = "SELECT s.path_hash, s.name, s.path_refs, s.builder, s.proven, s.pusher_id, \
      s.signatures, s.nar_id, n.nar_hash, n.nar_size, n.damaged_at IS NOT NULL AS damaged \

@@ -11,11 +11,11 @@ use super::{AccessChange, DatabaseError, Timestamp};
 /// A row of `team`.
 #[derive(Debug, Clone)]
 pub struct Team {
-    /// The internal id.
+    /// The id of the row, which never leaves the server.
     pub id: i64,
-    /// The public id.
+    /// The id by which the API knows it.
     pub uuid: Uuid,
-    /// Its name.
+    /// What it is called now.
     pub name: Name,
     /// How many accounts are in it.
     pub members: u64,
@@ -26,18 +26,9 @@ pub struct Team {
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.created_at, \
      (SELECT COUNT(*) FROM team_member m WHERE m.team_id = t.id) AS members FROM team t";
 
-from_row!(Team {
-    id,
-    uuid,
-    name,
-    members,
-    created_at
-});
+from_row!(Team: id, uuid, name, members, created_at);
 
-from_row!(TeamMemberInfo {
-    user = "name",
-    created_at
-});
+from_row!(TeamMemberInfo: user = "name", created_at);
 
 impl Team {
     /// As the API tells it.

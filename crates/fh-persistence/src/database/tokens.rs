@@ -35,11 +35,11 @@ pub struct RenewalTerms {
 /// A row of `token`, with the names of what it refers to.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// The internal id.
+    /// The id of the row, which never leaves the server.
     pub id: i64,
-    /// The claim `jti`.
+    /// The public id: the claim `jti` of the token.
     pub uuid: Uuid,
-    /// Whose it is.
+    /// The id of the account that it belongs to.
     pub account_id: i64,
     /// The name of that account.
     pub user: Name,
@@ -59,20 +59,21 @@ pub struct Token {
     /// For whom that workload acts; none where the organisation is gone.
     pub acting: Option<TokenActing>,
     /// The name of that organisation.
-    acting_organization: Option<Name>,
+    pub acting_organization: Option<Name>,
     /// The token that asked for it.
     pub parent: Option<Uuid>,
     /// The internal id of that one.
     pub parent_id: Option<i64>,
     /// When it was minted.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When it ends, to the second.
     pub expires_at: Timestamp,
     /// When it was used last, within about a minute.
     pub last_used_at: Option<Timestamp>,
     /// Since when it is good for nothing.
     pub revoked_at: Option<Timestamp>,
-    terms: RenewalTerms,
+    /// What its renewals are bound to.
+    pub terms: RenewalTerms,
 }
 
 /// What a row is read from.
@@ -86,33 +87,11 @@ pub(super) const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS us
      LEFT JOIN organization x ON x.id = t.acting_organization_id \
      LEFT JOIN token p ON p.id = t.parent_id";
 
-from_row!(Token {
-    id,
-    uuid,
-    account_id,
-    user,
-    organization,
-    account_disabled,
-    description,
-    scope: read_scope,
-    path_set_id,
-    claims,
-    acting: read_acting,
-    acting_organization,
-    parent,
-    parent_id,
-    created_at,
-    expires_at,
-    last_used_at,
-    revoked_at,
-    terms: read_terms,
-});
+from_row!(Token: id, uuid, account_id, user, organization, account_disabled, description,
+    scope by read_scope, path_set_id, claims, acting by read_acting, acting_organization, parent,
+    parent_id, created_at, expires_at, last_used_at, revoked_at, terms by read_terms);
 
-from_row!(RenewalTerms {
-    first_at,
-    lifetime,
-    ends_by = "renewals_end_by",
-});
+from_row!(RenewalTerms: first_at, lifetime, ends_by = "renewals_end_by");
 
 fn read_terms(row: &Row<'_>) -> Result<RenewalTerms, DatabaseError> {
     RenewalTerms::from_row(row)
@@ -264,7 +243,7 @@ pub fn count_good(
 /// What a new token's row says.
 #[derive(Debug)]
 pub struct NewToken<'a> {
-    /// Whose it is.
+    /// The id of the account that it belongs to.
     pub account_id: i64,
     /// The internal id of the token that it is minted with.
     pub parent_id: Option<i64>,
@@ -280,7 +259,7 @@ pub struct NewToken<'a> {
     pub acting: Option<&'a TokenActing>,
     /// When it is minted; whole seconds, as the token itself tells it.
     pub created_at: Timestamp,
-    /// Who minted it.
+    /// The account that minted it, internal id.
     pub created_by: Option<i64>,
     /// When it ends; whole seconds.
     pub expires_at: Timestamp,

@@ -18,17 +18,17 @@ use super::{AccessChange, DatabaseError, Timestamp, accounts};
 /// A row of `trust_policy`, with the names of what it refers to.
 #[derive(Debug, Clone)]
 pub struct TrustPolicy {
-    /// The internal id.
+    /// The id of the row, which never leaves the server.
     pub id: i64,
-    /// The public id.
+    /// The id by which the API knows it.
     pub uuid: Uuid,
     /// The organisation's internal id.
     pub organization_id: i64,
-    /// The organisation's name.
+    /// What its organisation is called now.
     pub organization: Name,
     /// Its name in the organisation.
     pub name: Name,
-    /// What it says.
+    /// What it asks of workloads, and what it gives them.
     pub policy: Policy,
     /// The issuer's keys, JSON, where they were given.
     pub jwks: Option<String>,
@@ -58,19 +58,8 @@ const SELECT: &str = "SELECT p.id, p.uuid, p.organization_id, o.name AS organiza
      FROM trust_policy p JOIN organization o ON o.id = p.organization_id \
      JOIN account a ON a.trust_policy_id = p.id";
 
-from_row!(TrustPolicy {
-    id,
-    uuid,
-    organization_id,
-    organization,
-    name,
-    policy: read_policy,
-    jwks,
-    account_id,
-    account,
-    created_at,
-    last_used_at,
-});
+from_row!(TrustPolicy: id, uuid, organization_id, organization, name, policy by read_policy, jwks,
+    account_id, account, created_at, last_used_at);
 
 fn read_policy(row: &Row<'_>) -> Result<Policy, DatabaseError> {
     let conditions: Vec<ConditionSpec> = json(row, "conditions")?;
@@ -316,7 +305,7 @@ pub fn replace(
     )
 }
 
-/// Remembers ids.
+/// Remembers the ids behind names that conditions name.
 pub fn set_pins(
     change: &AccessChange<'_>,
     id: i64,

@@ -12,7 +12,7 @@ use crate::clock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The present.
+/// The time that it is, to the microsecond.
 pub fn now() -> Timestamp {
     Timestamp::from(clock::now())
 }

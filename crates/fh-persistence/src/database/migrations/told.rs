@@ -17,11 +17,7 @@ pub(super) struct Pending {
     pub(super) role: String,
 }
 
-from_row!(Pending {
-    account,
-    on = "target",
-    role
-});
+from_row!(Pending: account, on = "target", role);
 
 /// The grants to accounts that neither belong to the organisation nor are its guests, as the schema of
 /// version [`TRUST`] has them.
