@@ -27,7 +27,7 @@ pub struct Actor {
     pub acting: Option<i64>,
     /// From where, as far as it is known.
     pub address: Option<IpAddr>,
-    /// In which request.
+    /// The number of the request.
     pub request_id: Option<String>,
 }
 
@@ -123,7 +123,7 @@ pub fn record(tx: &Tx<'_>, event: &Event<'_>) -> Result<(), DatabaseError> {
 /// Something that was refused before anything was looked up for it, as the address names it.
 #[derive(Debug, Clone)]
 pub struct Denial {
-    /// When.
+    /// When it was refused.
     pub at: Timestamp,
     /// What was asked for.
     pub action: String,

@@ -27,7 +27,7 @@ pub struct Decided {
 /// What is done where there is no room left on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WithoutRoom {
-    /// Nothing.
+    /// Nothing is done until there is room.
     Wait,
     /// It is tried: it is little, or makes room.
     Try,

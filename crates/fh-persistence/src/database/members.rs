@@ -1,63 +1,28 @@
 //! Members of organisations.
 
-use fh_api::{MemberInfo, Name, OrganizationRole, UserKind};
+use fh_api::{MemberInfo, OrganizationRole};
 use fh_sql::{Read, params};
 
 use super::rows::{all, exists, first, from_row};
 use super::values::{execute, now};
-use super::{AccessChange, DatabaseError, Timestamp, guests};
+use super::{AccessChange, DatabaseError, guests};
 
-/// A row of `membership`, with what is known of the account.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// The account's name.
-    pub user: Name,
-    /// A person or a service.
-    pub kind: UserKind,
-    /// What it is there, or would be.
-    pub role: OrganizationRole,
-    /// It is invited, and no member yet.
-    pub invited: bool,
-    /// Since when.
-    pub created_at: Timestamp,
-}
-
-const SELECT: &str = "SELECT a.name, a.kind, m.role, 0 AS invited, m.created_at \
+const SELECT: &str = "SELECT a.name, a.kind, m.role, 0 AS invited, m.created_at, NULL AS replaced \
      FROM membership m JOIN account a ON a.id = m.account_id";
 
-const SELECT_INVITED: &str = "SELECT a.name, a.kind, m.role, 1 AS invited, m.created_at \
+const SELECT_INVITED: &str = "SELECT a.name, a.kind, m.role, 1 AS invited, m.created_at, NULL AS replaced \
      FROM membership_invitation m JOIN account a ON a.id = m.account_id";
 
-from_row!(Member {
-    user = "name",
-    kind,
-    role,
-    invited,
-    created_at,
-});
-
-impl Member {
-    /// As the API tells it.
-    pub fn info(&self) -> MemberInfo {
-        MemberInfo {
-            user: self.user.clone(),
-            kind: self.kind,
-            role: self.role,
-            invited: self.invited,
-            created_at: self.created_at.to_date_time(),
-            replaced: None,
-        }
-    }
-}
+from_row!(MemberInfo: user = "name", kind, role, invited, created_at, replaced);
 
 /// The members of an organisation, sorted by name.
-pub fn list(read: &Read, organization_id: i64) -> Result<Vec<Member>, DatabaseError> {
+pub fn list(read: &Read, organization_id: i64) -> Result<Vec<MemberInfo>, DatabaseError> {
     let sql = format!("{SELECT} WHERE m.organization_id = ?1 ORDER BY a.folded");
     all(read, &sql, params![organization_id])
 }
 
 /// Those who are invited to be members and have not accepted, sorted by name.
-pub fn list_invited(read: &Read, organization_id: i64) -> Result<Vec<Member>, DatabaseError> {
+pub fn list_invited(read: &Read, organization_id: i64) -> Result<Vec<MemberInfo>, DatabaseError> {
     let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 ORDER BY a.folded");
     all(read, &sql, params![organization_id])
 }
@@ -76,7 +41,7 @@ pub fn get_invited(
     read: &Read,
     organization_id: i64,
     account_id: i64,
-) -> Result<Option<Member>, DatabaseError> {
+) -> Result<Option<MemberInfo>, DatabaseError> {
     let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 AND m.account_id = ?2");
     let keys = params![organization_id, account_id];
     first(read, &sql, keys)
@@ -87,7 +52,7 @@ pub fn get(
     read: &Read,
     organization_id: i64,
     account_id: i64,
-) -> Result<Option<Member>, DatabaseError> {
+) -> Result<Option<MemberInfo>, DatabaseError> {
     let sql = format!("{SELECT} WHERE m.organization_id = ?1 AND m.account_id = ?2");
     let keys = params![organization_id, account_id];
     first(read, &sql, keys)

@@ -15,8 +15,7 @@ use std::str::FromStr as _;
 
 use axum::Json;
 use axum::extract::State;
-use fh_access::ApiError;
-use fh_access::{Caller, FlakeEntry, Principal};
+use fh_access::{ApiError, Caller, FlakeEntry, Principal};
 use fh_api::{AccessExplanation, Disputed, FlakeName, Name, Permission, SliceAccess, Visibility};
 use fh_auth::{Follows, Holdings, Named};
 use fh_nix::{StorePath, StorePathHash};
@@ -33,7 +32,6 @@ use crate::answer::Answer;
 use crate::state::AppState;
 use crate::timing;
 
-/// Explanations.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         get(

@@ -12,8 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::State;
-use fh_access::ApiError;
-use fh_access::{Caller, FlakeEntry, Principal};
+use fh_access::{ApiError, Caller, FlakeEntry, Principal};
 use fh_api::{
     AccessList, AccessReason, AccessSource, Affiliation, FlakePattern, Name, OfferedGrant,
     OrganizationRole, Permission, Role, Standing, Subject, UserAccess, UserFlake, UserOrganization,
@@ -124,7 +123,7 @@ fn sources(
     let mut since = HashMap::new();
     if told.members {
         for member in members::list(read, organization)? {
-            since.insert(member.user.folded(), member.created_at.to_date_time());
+            since.insert(member.user.folded(), member.created_at);
         }
     }
     let wide = whole_name(&target.name);

@@ -6,18 +6,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use fh_access::ApiError;
-use fh_access::Caller;
-use fh_api::{AccountInfo, Name, Permission};
+use fh_access::{ApiError, Caller};
+use fh_api::{AccountInfo, Permission};
 use fh_persistence::database::accounts;
 use fh_settings::OrganizationCreation;
 
+use super::named;
 use super::path::UserPath;
 use super::table::{Route, get};
+use super::transaction::read;
 use crate::answer::Answer;
 use crate::state::AppState;
 
-/// Names of accounts.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
@@ -36,12 +36,11 @@ pub(crate) async fn show(
     path: UserPath,
 ) -> Answer<Json<AccountInfo>> {
     names_accounts(&caller, state.settings().organization_creation)?;
-    let name: Name = path.user.parse().map_err(|_| ApiError::NotFound)?;
-    let found = state
-        .database()
-        .read(move |read| accounts::find_named(read, &name))
-        .await?
-        .ok_or(ApiError::NotFound)?;
+    let name = named::name(&path.user)?;
+    let found = read(&state, move |read| {
+        accounts::find_named(read, &name)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(AccountInfo {
         of_organization: found.organization_id.is_some(),
         name: found.name,

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use fh_access::ApiError;
-use fh_access::Caller;
+use fh_access::{ApiError, Caller};
 use fh_api::{AuditEvent, AuditList, FlakeName, FlakePattern};
 use fh_persistence::database::audit_log::{self, Filter};
 use fh_persistence::database::{Timestamp, organizations};
@@ -19,6 +18,7 @@ use super::actions::{self, DENIED};
 use super::credentials;
 use super::path::Query;
 use super::table::{Route, get};
+use super::transaction::read;
 use crate::answer::Answer;
 use crate::state::AppState;
 
@@ -37,7 +37,6 @@ const MAX_WAIT: u64 = 30;
 /// The log is not looked at more often than this because something was committed.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The audit log.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
@@ -201,11 +200,10 @@ async fn filter(state: &AppState, caller: &Caller, query: &AuditQuery) -> Result
     caller
         .require_reach(&FlakePattern::Organization(name))
         .map_err(|_| ApiError::NotFound)?;
-    let uuid = state
-        .database()
-        .read(move |read| organizations::uuid(read, id))
-        .await?
-        .ok_or(ApiError::NotFound)?;
+    let uuid = read(state, move |read| {
+        organizations::uuid(read, id)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     // Not by name: what a former organisation of that name did is not theirs to see.
     Ok(Filter {
         organization: Some(uuid),

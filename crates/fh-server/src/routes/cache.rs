@@ -14,8 +14,7 @@ use std::str::FromStr as _;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use fh_access::ApiError;
-use fh_access::{Caller, Scope};
+use fh_access::{ApiError, Caller, Scope};
 use fh_api::NixCacheInfo;
 use fh_nix::{DrvOutput, NarHash, StorePath, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
@@ -29,11 +28,10 @@ use crate::state::AppState;
 use crate::telemetry::{CacheAnswer, CacheRoute};
 use crate::timing::Absence;
 
-/// What Nix asks.
 pub(super) fn routes() -> Vec<Route> {
     /// Where what is narrowed to an organisation or a flake is served.
     const NARROWED: &str = "/cache/{*path}";
-    vec![
+    let whole = [
         file(
             "/{file}",
             "nix-cache-info, <path hash>.narinfo and <path hash>.ls, of the caller's whole view",
@@ -44,62 +42,68 @@ pub(super) fn routes() -> Vec<Route> {
             "/realisations/{file}",
             "To which path the caller's whole view has an output built, for Nix up to 2.34",
         ),
-        realisation_file(
-            "/build-trace-v2/{derivation}/{file}",
-            "The same, for Nix from 2.35 on",
-        ),
+        realisation_file("/build-trace-v2/{derivation}/{file}", FROM_2_35),
+    ];
+    let of_organization = [
         file(
             "/cache/{org}/{file}",
             "The same, narrowed to an organisation",
-        )
-        .served_at(NARROWED),
-        nar_file("/cache/{org}/nar/{file}", "A NAR of an organisation").served_at(NARROWED),
-        log_file("/cache/{org}/log/{file}", "A build log of an organisation").served_at(NARROWED),
+        ),
+        nar_file("/cache/{org}/nar/{file}", "A NAR of an organisation"),
+        log_file("/cache/{org}/log/{file}", "A build log of an organisation"),
         realisation_file(
             "/cache/{org}/realisations/{file}",
             "A realisation of an organisation",
-        )
-        .served_at(NARROWED),
-        realisation_file(
-            "/cache/{org}/build-trace-v2/{derivation}/{file}",
-            "The same, for Nix from 2.35 on",
-        )
-        .served_at(NARROWED),
+        ),
+        realisation_file("/cache/{org}/build-trace-v2/{derivation}/{file}", FROM_2_35),
+    ];
+    let of_flake = [
         file(
             "/cache/{org}/{project}/{file}",
             "The same, narrowed to a flake",
-        )
-        .served_at(NARROWED),
-        nar_file("/cache/{org}/{project}/nar/{file}", "A NAR of a flake").served_at(NARROWED),
+        ),
+        nar_file("/cache/{org}/{project}/nar/{file}", "A NAR of a flake"),
         log_file(
             "/cache/{org}/{project}/log/{file}",
             "A build log of a flake",
-        )
-        .served_at(NARROWED),
+        ),
         realisation_file(
             "/cache/{org}/{project}/realisations/{file}",
             "A realisation of a flake",
-        )
-        .served_at(NARROWED),
+        ),
         realisation_file(
             "/cache/{org}/{project}/build-trace-v2/{derivation}/{file}",
-            "The same, for Nix from 2.35 on",
-        )
-        .served_at(NARROWED),
-    ]
+            FROM_2_35,
+        ),
+    ];
+    let narrowed = of_organization.into_iter().chain(of_flake);
+    let narrowed = narrowed.map(|route| route.served_at(NARROWED));
+    whole.into_iter().chain(narrowed).collect()
 }
 
-const ORGANIZATION: NamedPart = NamedPart {
-    name: "org",
-    description: "An organisation",
-    example: None,
-};
+/// What is said of the addresses that newer versions of Nix ask.
+const FROM_2_35: &str = "The same, for Nix from 2.35 on";
 
-const PROJECT: NamedPart = NamedPart {
-    name: "project",
-    description: "A flake's name within the organisation",
-    example: None,
-};
+/// A part of an address that is no example to ask.
+const fn part(name: &'static str, description: &'static str) -> NamedPart {
+    NamedPart {
+        name,
+        description,
+        example: None,
+    }
+}
+
+const ORGANIZATION: NamedPart = part("org", "An organisation");
+
+const PROJECT: NamedPart = part("project", "A flake's name within the organisation");
+
+/// What is asked of the cache: `parts` are those of the address.
+fn asked(path: &'static str, summary: &'static str, parts: &'static [NamedPart]) -> Route {
+    get(path, summary, answer)
+        .asks(Asks::Anybody)
+        .parts(parts)
+        .errors(Errors::Text)
+}
 
 /// What is answered at once.
 fn file(path: &'static str, summary: &'static str) -> Route {
@@ -108,65 +112,39 @@ fn file(path: &'static str, summary: &'static str) -> Route {
         description: "nix-cache-info, <path hash>.narinfo or <path hash>.ls",
         example: Some("nix-cache-info"),
     };
-    get(path, summary, answer)
-        .asks(Asks::Anybody)
-        .parts(&[ORGANIZATION, PROJECT, FILE])
+    asked(path, summary, &[ORGANIZATION, PROJECT, FILE])
         .answers_other(200, "text/x-nix-cache-info")
         .answers_other(200, "text/x-nix-narinfo")
         .answers_any_json(200)
         .answers_nothing(304)
-        .errors(Errors::Text)
 }
 
 /// The bytes of a NAR, whole or a range of them.
 fn nar_file(path: &'static str, summary: &'static str) -> Route {
-    const FILE: NamedPart = NamedPart {
-        name: "file",
-        description: "<NAR hash>.nar.zst",
-        example: None,
-    };
-    get(path, summary, answer)
-        .asks(Asks::Anybody)
-        .parts(&[ORGANIZATION, PROJECT, FILE])
+    const FILE: NamedPart = part("file", "<NAR hash>.nar.zst");
+    asked(path, summary, &[ORGANIZATION, PROJECT, FILE])
         .answers_other(200, "application/x-nix-nar")
         .answers_other(206, "application/x-nix-nar")
         .answers_nothing(304)
         .answers_nothing(416)
-        .errors(Errors::Text)
 }
 
 /// How something was built.
 fn log_file(path: &'static str, summary: &'static str) -> Route {
-    const FILE: NamedPart = NamedPart {
-        name: "file",
-        description: "The base name of a derivation",
-        example: None,
-    };
-    get(path, summary, answer)
-        .asks(Asks::Anybody)
-        .parts(&[ORGANIZATION, PROJECT, FILE])
+    const FILE: NamedPart = part("file", "The base name of a derivation");
+    asked(path, summary, &[ORGANIZATION, PROJECT, FILE])
         .answers_other(200, "text/plain")
         .answers_nothing(304)
-        .errors(Errors::Text)
 }
 
 /// What an output of a derivation was built to.
 fn realisation_file(path: &'static str, summary: &'static str) -> Route {
-    const DERIVATION: NamedPart = NamedPart {
-        name: "derivation",
-        description: "The base name of a derivation",
-        example: None,
-    };
-    const FILE: NamedPart = NamedPart {
-        name: "file",
-        description: "sha256:<hex>!<output>.doi below realisations, <output>.doi below build-trace-v2",
-        example: None,
-    };
-    get(path, summary, answer)
-        .asks(Asks::Anybody)
-        .parts(&[ORGANIZATION, PROJECT, DERIVATION, FILE])
-        .answers_any_json(200)
-        .errors(Errors::Text)
+    const DERIVATION: NamedPart = part("derivation", "The base name of a derivation");
+    const FILE: NamedPart = part(
+        "file",
+        "sha256:<hex>!<output>.doi below realisations, <output>.doi below build-trace-v2",
+    );
+    asked(path, summary, &[ORGANIZATION, PROJECT, DERIVATION, FILE]).answers_any_json(200)
 }
 
 /// An address of the cache, taken apart.
@@ -283,9 +261,7 @@ async fn answer_at_once(
         }
         Item::Listing(hash) => {
             let nar = Box::pin(state.lookup().nar_of_path(&view, hash)).await?;
-            let answer = nar.map_or(CacheAnswer::Absent, |_| CacheAnswer::Stored);
-            state.metrics().cache_answered(CacheRoute::Listing, answer);
-            let nar = nar.ok_or(ApiError::NotFound)?;
+            let nar = stored(state, CacheRoute::Listing, nar)?;
             let (method, headers) = (request.method(), request.headers());
             Box::pin(listing::serve(
                 state,
@@ -297,35 +273,35 @@ async fn answer_at_once(
             .await
         }
         Item::Log(derivation) => {
-            let found = Box::pin(state.lookup().log(&view, derivation)).await?;
-            let answer = match &found {
-                None => CacheAnswer::Absent,
-                Some(_) => CacheAnswer::Stored,
-            };
-            state.metrics().cache_answered(CacheRoute::Log, answer);
-            let found = found.ok_or(ApiError::NotFound)?;
+            let log = Box::pin(state.lookup().log(&view, derivation)).await?;
+            let log = stored(state, CacheRoute::Log, log)?;
             let (method, headers) = (request.method(), request.headers());
-            Box::pin(log::serve(found, method, headers, freshness(shared))).await
+            Box::pin(log::serve(log, method, headers, freshness(shared))).await
         }
         Item::Realisation(output) => {
-            let found = Box::pin(state.lookup().realisation(&view, output)).await?;
-            let answer = match &found {
-                None => CacheAnswer::Absent,
-                Some(_) => CacheAnswer::Stored,
-            };
-            let metrics = state.metrics();
-            metrics.cache_answered(CacheRoute::Realisation, answer);
-            let json = found.ok_or(ApiError::NotFound)?;
+            let json = Box::pin(state.lookup().realisation(&view, output)).await?;
+            let json = stored(state, CacheRoute::Realisation, json)?;
             Ok((headers("application/json", shared), json).into_response())
         }
         Item::Nar(nar_hash) => {
             let nar = state.lookup().nar(&view, nar_hash).await?;
-            let answer = nar.map_or(CacheAnswer::Absent, |_| CacheAnswer::Stored);
-            state.metrics().cache_answered(CacheRoute::Nar, answer);
-            let nar = nar.ok_or(ApiError::NotFound)?;
+            let nar = stored(state, CacheRoute::Nar, nar)?;
             nar::serve(state, nar, request.method(), request.headers(), shared).await
         }
     }
+}
+
+/// What was found in the view, which the metrics count.
+///
+/// # Errors
+/// 404 for nothing.
+fn stored<T>(state: &AppState, route: CacheRoute, found: Option<T>) -> Result<T, ApiError> {
+    let answer = match &found {
+        None => CacheAnswer::Absent,
+        Some(_) => CacheAnswer::Stored,
+    };
+    state.metrics().cache_answered(route, answer);
+    found.ok_or(ApiError::NotFound)
 }
 
 fn cache_info(state: &AppState, shared: bool) -> Response {

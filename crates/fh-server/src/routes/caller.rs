@@ -4,10 +4,9 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
-use fh_access::Caller;
-use fh_access::Source;
 use fh_access::denials::ActorSlot;
 use fh_access::limits::Origin;
+use fh_access::{Caller, Source};
 use fh_persistence::database::Decided;
 use fh_shares::{self as shares, Holders};
 use http::request::Parts;

@@ -4,14 +4,13 @@ use std::str::FromStr as _;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::{Caller, Scope};
+use fh_access::{ApiError, Caller, Scope};
 use fh_api::{
     CreateFlake, FlakeInfo, FlakeList, FlakeName, FlakePattern, MAX_LISTED_PATHS, PathList,
     Permission, Role, UpdateFlake, Visibility,
 };
 use fh_nix::StorePathHash;
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::{flakes, slices};
 use http::StatusCode;
 use serde::Deserialize;
@@ -22,11 +21,11 @@ use super::json::json_body;
 use super::path::{FlakePath, Query};
 use super::table::{Asks, Route, delete, get, patch, post};
 use super::text::line;
+use super::transaction::{change_access, change_access_taking, read, take_away};
 use crate::answer::Answer;
 use crate::state::AppState;
 use crate::timing;
 
-/// Flakes.
 pub(super) fn routes() -> Vec<Route> {
     const FLAKE: &str = "/flakes/{org}/{project}";
     vec![
@@ -114,47 +113,36 @@ pub(crate) async fn create(
     if wanted.visibility == Visibility::Public && !caller.belongs_to(organization_id) {
         return Err(made_public_by_a_guest(&name).into());
     }
-    let actor = caller.actor()?;
-    let (status, flake) = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let there = flakes::find(change, organization_id, &name.project)?;
-            if let Some(there) = there {
-                if wanted.exist_ok && there.visibility == wanted.visibility {
-                    return Ok((StatusCode::OK, there));
-                }
-                let mut sentence = format!("the flake {name} exists already");
-                if there.name.project.folded() != asked.folded() {
-                    sentence = format!("{sentence}, and had the name {asked} before");
-                }
-                if wanted.exist_ok {
-                    // Who asks for a private one must not be told that all is well with a public one.
-                    sentence = format!("{sentence}, and is {}", there.visibility);
-                }
-                return Err(ApiError::Conflict(sentence));
+    let (status, flake) = change_access(&state, &caller, move |change, actor| {
+        let there = flakes::find(change, organization_id, &name.project)?;
+        if let Some(there) = there {
+            if wanted.exist_ok && there.visibility == wanted.visibility {
+                return Ok((StatusCode::OK, there));
             }
-            let id = flakes::insert(
-                change,
-                organization_id,
-                &name.project,
-                wanted.visibility,
-                description.as_deref(),
-            )?;
-            audit::record(
-                change,
-                &Event {
-                    action: "flake.create",
-                    actor: Some(actor),
-                    flake_id: Some(id),
-                    subject: &name.to_string(),
-                    detail: json!({ "visibility": wanted.visibility }),
-                    ..Event::default()
-                },
-            )?;
-            let flake = flakes::get(change, id)?.ok_or(ApiError::NotFound)?;
-            Ok((StatusCode::CREATED, flake))
-        })
-        .await?;
+            let mut sentence = format!("the flake {name} exists already");
+            if there.name.project.folded() != asked.folded() {
+                sentence = format!("{sentence}, and had the name {asked} before");
+            }
+            if wanted.exist_ok {
+                // Who asks for a private one must not be told that all is well with a public one.
+                sentence = format!("{sentence}, and is {}", there.visibility);
+            }
+            return Err(ApiError::Conflict(sentence));
+        }
+        let id = flakes::insert(
+            change,
+            organization_id,
+            &name.project,
+            wanted.visibility,
+            description.as_deref(),
+        )?;
+        Event::by(actor, "flake.create", &name.to_string())
+            .on_flake(id)
+            .record(change, json!({ "visibility": wanted.visibility }))?;
+        let flake = flakes::get(change, id)?.ok_or(ApiError::NotFound)?;
+        Ok((StatusCode::CREATED, flake))
+    })
+    .await?;
     Ok((status, Json(flake.info(Some(Role::Admin)))))
 }
 
@@ -165,11 +153,10 @@ pub(crate) async fn show(
     path: FlakePath,
 ) -> Answer<Json<FlakeInfo>> {
     let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
-    let found = state
-        .database()
-        .read(move |read| flakes::get(read, flake.id))
-        .await?
-        .ok_or(ApiError::NotFound)?;
+    let found = read(&state, move |read| {
+        flakes::get(read, flake.id)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(found.info(flake.role)))
 }
 
@@ -247,7 +234,6 @@ pub(crate) async fn update(
     request: Request,
 ) -> Answer<Json<FlakeInfo>> {
     let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
-    let actor = caller.actor()?;
     let wanted: UpdateFlake = json_body(request, state.settings().limits.json_size).await?;
     let describes = wanted.description.is_some();
     let description = line("description", wanted.description)?;
@@ -258,46 +244,32 @@ pub(crate) async fn update(
         Some(visibility) => hides(&state, flake.id, visibility).await?,
         None => false,
     };
-    let decided = match caller.decided() {
-        decided if hides => decided.taking_away(),
-        decided => decided,
-    };
-    let changed = state
-        .database()
-        .change_access(decided, move |change| {
-            let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
-            let opens = wanted.visibility == Some(Visibility::Public)
-                && before.visibility != Visibility::Public;
-            if opens && !belongs {
-                return Err(made_public_by_a_guest(&flake.name));
-            }
-            // What is so already is not written, and the audit log tells of changes alone.
-            let visibility = wanted.visibility.filter(|to| *to != before.visibility);
-            let describes = describes && description != before.description;
-            if visibility.is_none() && !describes {
-                return Ok(before);
-            }
-            if let Some(visibility) = visibility {
-                flakes::set_visibility(change, flake.id, visibility)?;
-            }
-            if describes {
-                flakes::set_description(change, flake.id, description.as_deref())?;
-            }
-            let name = flake.name.to_string();
-            audit::record(
-                change,
-                &Event {
-                    action: "flake.update",
-                    actor: Some(actor),
-                    flake_id: Some(flake.id),
-                    subject: &name,
-                    detail: change_of(before.visibility, visibility, describes),
-                    ..Event::default()
-                },
-            )?;
-            flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)
-        })
-        .await?;
+    let changed = change_access_taking(&state, &caller, hides, move |change, actor| {
+        let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
+        let opens = wanted.visibility == Some(Visibility::Public)
+            && before.visibility != Visibility::Public;
+        if opens && !belongs {
+            return Err(made_public_by_a_guest(&flake.name));
+        }
+        // What is so already is not written, and the audit log tells of changes alone.
+        let visibility = wanted.visibility.filter(|to| *to != before.visibility);
+        let describes = describes && description != before.description;
+        if visibility.is_none() && !describes {
+            return Ok(before);
+        }
+        if let Some(visibility) = visibility {
+            flakes::set_visibility(change, flake.id, visibility)?;
+        }
+        if describes {
+            flakes::set_description(change, flake.id, description.as_deref())?;
+        }
+        let name = flake.name.to_string();
+        Event::by(actor, "flake.update", &name)
+            .on_flake(flake.id)
+            .record(change, change_of(before.visibility, visibility, describes))?;
+        flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(changed.info(role)))
 }
 
@@ -340,29 +312,20 @@ pub(crate) async fn remove(
     path: FlakePath,
 ) -> Answer<StatusCode> {
     let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
-    let actor = caller.actor()?;
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
-            audit::record(
+    take_away(&state, &caller, move |change, actor| {
+        let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
+        Event::by(actor, "flake.delete", &flake.name.to_string())
+            .on_flake(flake.id)
+            .record(
                 change,
-                &Event {
-                    action: "flake.delete",
-                    actor: Some(actor),
-                    flake_id: Some(flake.id),
-                    subject: &flake.name.to_string(),
-                    detail: json!({
-                        "flake": before.uuid,
-                        "paths": before.path_count,
-                        "nar_size": before.nar_size,
-                    }),
-                    ..Event::default()
-                },
+                json!({
+                    "flake": before.uuid,
+                    "paths": before.path_count,
+                    "nar_size": before.nar_size,
+                }),
             )?;
-            flakes::delete(change, flake.id)?;
-            Ok::<_, ApiError>(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+        flakes::delete(change, flake.id)?;
+        Ok(())
+    })
+    .await
 }

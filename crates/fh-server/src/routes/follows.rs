@@ -8,10 +8,9 @@ use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::{Caller, Principal};
+use fh_access::{ApiError, Caller, Principal};
 use fh_api::{FlakePattern, FollowList, Name, Permission, SetFollows, UserKind};
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::follows::{self, Followed, Follower};
 use fh_persistence::database::organizations;
 use serde::Deserialize;
@@ -27,7 +26,6 @@ use crate::state::AppState;
 /// The most entries of one list.
 const MOST: usize = 200;
 
-/// Follows.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
@@ -165,17 +163,9 @@ pub(crate) async fn set(
             }
             follows::set(change, follower, &list, actor.account_id)?;
             let detail = json!({ "from": present_keys, "to": wanted_keys });
-            audit::record(
-                change,
-                &Event {
-                    action: "follows.set",
-                    actor: Some(actor),
-                    organization_id,
-                    subject: &whose,
-                    detail,
-                    ..Event::default()
-                },
-            )?;
+            Event::by(actor, "follows.set", &whose)
+                .in_organization(organization_id)
+                .record(change, detail)?;
             Ok(follows::list(change, follower)?)
         })
         .await?;

@@ -13,10 +13,9 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::{Caller, OrganizationRef};
+use fh_access::{ApiError, Caller, OrganizationRef};
 use fh_api::{CreateGrant, GrantInfo, GrantList, Permission, Role, Subject};
-use fh_persistence::database::audit::{self, Actor, Event};
+use fh_persistence::database::audit::{Actor, Event};
 use fh_persistence::database::grants::{self, Grant, SubjectId, Target};
 use fh_persistence::database::invitations::{self, Belonging};
 use fh_persistence::database::{DatabaseError, Decided, teams};
@@ -28,10 +27,10 @@ use super::json::json_body;
 use super::named;
 use super::path::{FlakeGrantPath, FlakePath, OrganizationGrantPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
+use super::transaction::read;
 use crate::answer::Answer;
 use crate::state::AppState;
 
-/// Grants.
 pub(super) fn routes() -> Vec<Route> {
     const ON_FLAKE: &str = "/flakes/{org}/{project}/grants/{subject}";
     const ON_ORG: &str = "/orgs/{org}/grants/{subject}";
@@ -117,15 +116,7 @@ pub(crate) async fn set(
     request: Request,
 ) -> Answer<Json<GrantInfo>> {
     let target = flake(&caller, &path.org, &path.project)?;
-    let change = Change {
-        standing: Standing::of(&caller, &target),
-        actor: caller.actor()?,
-        decided: caller.decided(),
-        target,
-        subject: path.subject,
-        decides_about_administrators: true,
-        at_once: caller.server_administrator().is_ok(),
-    };
+    let change = Change::by(&caller, target, path.subject, true)?;
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
     Ok(set_on(&state, change, wanted.role).await?)
 }
@@ -138,16 +129,8 @@ pub(crate) async fn remove(
     path: FlakeGrantPath,
 ) -> Answer<StatusCode> {
     let target = flake(&caller, &path.org, &path.project)?;
-    let change = Change {
-        standing: Standing::of(&caller, &target),
-        actor: caller.actor()?,
-        decided: caller.decided(),
-        target,
-        subject: path.subject,
-        decides_about_administrators: true,
-        at_once: false,
-    };
-    Ok(remove_on(&state, change).await?)
+    let change = Change::by(&caller, target, path.subject, true)?;
+    remove_on(&state, change).await
 }
 
 /// `GET /api/v1/orgs/{org}/grants`.
@@ -179,15 +162,7 @@ pub(crate) async fn set_on_organization(
 ) -> Answer<Json<GrantInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let target = whole(&organization);
-    let change = Change {
-        standing: Standing::of(&caller, &target),
-        actor: caller.actor()?,
-        decided: caller.decided(),
-        target,
-        subject: path.subject,
-        decides_about_administrators: organization.is_owner(),
-        at_once: caller.server_administrator().is_ok(),
-    };
+    let change = Change::by(&caller, target, path.subject, organization.is_owner())?;
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
     Ok(set_on(&state, change, wanted.role).await?)
 }
@@ -201,22 +176,14 @@ pub(crate) async fn remove_on_organization(
 ) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
     let target = whole(&organization);
-    let change = Change {
-        standing: Standing::of(&caller, &target),
-        actor: caller.actor()?,
-        decided: caller.decided(),
-        target,
-        subject: path.subject,
-        decides_about_administrators: organization.is_owner(),
-        at_once: false,
-    };
-    Ok(remove_on(&state, change).await?)
+    let change = Change::by(&caller, target, path.subject, organization.is_owner())?;
+    remove_on(&state, change).await
 }
 
 /// What the caller is to the organisation of a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Standing {
-    /// They belong there.
+    /// Whether they belong there, and are no guests.
     belongs: bool,
     /// They may learn who belongs there.
     knows_members: bool,
@@ -249,6 +216,23 @@ struct Change {
 }
 
 impl Change {
+    fn by(
+        caller: &Caller,
+        target: Target,
+        subject: String,
+        decides_about_administrators: bool,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
+            standing: Standing::of(caller, &target),
+            actor: caller.actor()?,
+            decided: caller.decided(),
+            target,
+            subject,
+            decides_about_administrators,
+            at_once: caller.server_administrator().is_ok(),
+        })
+    }
+
     /// Whether a grant to the subject counts for more than one account.
     fn is_for_many(&self) -> bool {
         match self.subject.parse::<Subject>() {
@@ -310,16 +294,11 @@ impl Change {
     ) -> Result<(), ApiError> {
         let mut detail = roles;
         detail["on"] = json!(self.target.name);
-        let event = Event {
-            action,
-            actor: Some(self.actor.clone()),
-            organization_id: Some(self.target.organization_id),
-            flake_id: self.target.flake_id,
-            subject: &subject.to_string(),
-            detail,
-            ..Event::default()
-        };
-        Ok(audit::record(tx, &event)?)
+        Event::by(self.actor.clone(), action, &subject.to_string())
+            .in_organization(self.target.organization_id)
+            .on_flake(self.target.flake_id)
+            .record(tx, detail)?;
+        Ok(())
     }
 }
 
@@ -347,20 +326,17 @@ async fn show_on(
 ) -> Result<Json<GrantInfo>, ApiError> {
     let name = target.name.clone();
     let hides_members = !Standing::of(caller, &target).knows_members;
-    let found = state.database().read(move |read| {
-        let find = || {
-            let found = find_subject(read, target.organization_id, &subject);
-            let (subject, _) = found.map_err(|error| match error {
-                ApiError::InvalidContent(_) => ApiError::NotFound,
-                error => error,
-            })?;
-            let mut grants = grants::list(read, &target, hides_members)?.into_iter();
-            let grant = grants.find(|grant| grant.subject == subject);
-            grant.ok_or(ApiError::NotFound)
-        };
-        Ok(find())
+    let found = read(state, move |read| {
+        let found = find_subject(read, target.organization_id, &subject);
+        let (subject, _) = found.map_err(|error| match error {
+            ApiError::InvalidContent(_) => ApiError::NotFound,
+            error => error,
+        })?;
+        let mut grants = grants::list(read, &target, hides_members)?.into_iter();
+        let grant = grants.find(|grant| grant.subject == subject);
+        grant.ok_or(ApiError::NotFound)
     });
-    let grant = found.await??;
+    let grant = found.await?;
     Ok(Json(grant.info(&name)))
 }
 
@@ -372,10 +348,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
         .read(move |read| seen.lowers(read, role))
         .await?;
     // If it does no more by then, access has changed, and all of this is decided again.
-    let decided = match asked.decided {
-        decided if lowers => decided.taking_away(),
-        decided => decided,
-    };
+    let decided = asked.decided.taking_away_if(lowers);
     let info = state
         .database()
         .change_access(decided, move |change| {
@@ -430,7 +403,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
     Ok(Json(info))
 }
 
-async fn remove_on(state: &AppState, asked: Change) -> Result<StatusCode, ApiError> {
+async fn remove_on(state: &AppState, asked: Change) -> Answer<StatusCode> {
     state
         .database()
         .change_access(asked.decided.taking_away(), move |change| {

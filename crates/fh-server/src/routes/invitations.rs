@@ -10,18 +10,17 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::{Caller, Principal};
+use fh_access::{ApiError, Caller, Principal};
 use fh_api::{
     AcceptInvitation, InvitationInfo, InvitationList, Name, OrganizationRole, Permission, UserKind,
 };
 use fh_persistence::database::accounts::{self, Account};
-use fh_persistence::database::audit::{self, Actor, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::guests;
 use fh_persistence::database::invitations::{self, Accepted, Belonging};
 use fh_persistence::database::organizations::{self, Organization};
 use fh_persistence::database::{members, now};
-use fh_sql::{Read, Tx};
+use fh_sql::Read;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -30,10 +29,10 @@ use utoipa::IntoParams;
 use super::json::json_body;
 use super::path::{OrganizationPath, Query};
 use super::table::{Route, delete, get, put};
+use super::transaction::{change_access, read, take_away};
 use crate::answer::Answer;
 use crate::state::AppState;
 
-/// Invitations.
 pub(super) fn routes() -> Vec<Route> {
     const INVITATION: &str = "/invitations/{org}";
     vec![
@@ -86,16 +85,11 @@ pub(crate) async fn list(
         Permission::Pull
     })?;
     let decider = Decider::of(principal, &caller);
-    let invitations = state
-        .database()
-        .read(move |read| {
-            let account = match decider.account(read, query.user.as_ref()) {
-                Ok(account) => account,
-                Err(error) => return Ok(Err(error)),
-            };
-            Ok(Ok(invitations::offers(read, account.id)?))
-        })
-        .await??;
+    let invitations = read(&state, move |read| {
+        let account = decider.account(read, query.user.as_ref())?;
+        Ok(invitations::offers(read, account.id)?)
+    });
+    let invitations = invitations.await?;
     Ok(Json(InvitationList { invitations }))
 }
 
@@ -108,46 +102,39 @@ pub(crate) async fn accept(
     request: Request,
 ) -> Answer<Json<InvitationInfo>> {
     let principal = caller.require_everything(Permission::Admin)?;
-    let (decider, actor) = (Decider::of(principal, &caller), caller.actor()?);
+    let decider = Decider::of(principal, &caller);
     let seen: AcceptInvitation = json_body(request, state.settings().limits.json_size).await?;
-    let info = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let account = decider.account(change, query.user.as_ref())?;
-            decider.decides_for(change, &account)?;
-            let organization = organization(change, &path.org)?;
-            let offered = members::get_invited(change, organization.id, account.id)?;
-            let offered = offered.map(|member| member.role);
-            if offered != seen.membership
-                && invitations::belonging(change, organization.id, account.id)? != Belonging::Own
-            {
-                return Err(match offered {
-                    // Nothing is told of an organisation that offers nothing.
-                    None if nothing_offered(change, &organization, &account)? => ApiError::NotFound,
-                    offered => changed(&organization.name, offered),
-                });
-            }
-            let by = decider.account_id;
-            let accepted = invitations::accept(change, organization.id, account.id, by)?
-                .ok_or(ApiError::NotFound)?;
-            let told = match accepted {
-                Accepted::Already => None,
-                Accepted::Member(role) => Some(json!({ "user": account.uuid, "membership": role })),
-                Accepted::Guest => Some(json!({ "user": account.uuid, "guest": true })),
-            };
-            if let Some(detail) = told {
-                record(
-                    change,
-                    "invitation.accept",
-                    actor,
-                    &organization,
-                    &account,
-                    detail,
-                )?;
-            }
-            answer(change, &organization, &account)
-        })
-        .await?;
+    let info = change_access(&state, &caller, move |change, actor| {
+        let account = decider.account(change, query.user.as_ref())?;
+        decider.decides_for(change, &account)?;
+        let organization = organization(change, &path.org)?;
+        let offered = members::get_invited(change, organization.id, account.id)?;
+        let offered = offered.map(|member| member.role);
+        if offered != seen.membership
+            && invitations::belonging(change, organization.id, account.id)? != Belonging::Own
+        {
+            return Err(match offered {
+                // Nothing is told of an organisation that offers nothing.
+                None if nothing_offered(change, &organization, &account)? => ApiError::NotFound,
+                offered => changed(&organization.name, offered),
+            });
+        }
+        let by = decider.account_id;
+        let accepted = invitations::accept(change, organization.id, account.id, by)?
+            .ok_or(ApiError::NotFound)?;
+        let told = match accepted {
+            Accepted::Already => None,
+            Accepted::Member(role) => Some(json!({ "user": account.uuid, "membership": role })),
+            Accepted::Guest => Some(json!({ "user": account.uuid, "guest": true })),
+        };
+        if let Some(detail) = told {
+            Event::by(actor, "invitation.accept", account.name.as_str())
+                .in_organization(organization.id)
+                .record(change, detail)?;
+        }
+        answer(change, &organization, &account)
+    })
+    .await?;
     Ok(Json(info))
 }
 
@@ -160,37 +147,30 @@ pub(crate) async fn decline(
     Query(query): Query<InvitationQuery>,
 ) -> Answer<StatusCode> {
     let principal = caller.require_everything(Permission::Admin)?;
-    let (decider, actor) = (Decider::of(principal, &caller), caller.actor()?);
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            let account = decider.account(change, query.user.as_ref())?;
-            decider.decides_for(change, &account)?;
-            let organization = organization(change, &path.org)?;
-            let own = invitations::belonging(change, organization.id, account.id)?;
-            if own == Belonging::Own {
-                return Err(ApiError::NotFound);
-            }
-            let membership = guests::withdraw_membership(change, organization.id, account.id)?;
-            let guest = guests::end_guest(change, organization.id, account.id)?;
-            let grants = invitations::remove_grants(change, organization.id, account.id)?;
-            if !membership && !guest && grants == 0 {
-                return Err(ApiError::NotFound);
-            }
-            let detail = json!({
-                "user": account.uuid, "membership": membership, "guest": guest, "grants": grants,
-            });
-            record(
-                change,
-                "invitation.decline",
-                actor,
-                &organization,
-                &account,
-                detail,
-            )
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    let decider = Decider::of(principal, &caller);
+    take_away(&state, &caller, move |change, actor| {
+        let account = decider.account(change, query.user.as_ref())?;
+        decider.decides_for(change, &account)?;
+        let organization = organization(change, &path.org)?;
+        let own = invitations::belonging(change, organization.id, account.id)?;
+        if own == Belonging::Own {
+            return Err(ApiError::NotFound);
+        }
+        let membership = guests::withdraw_membership(change, organization.id, account.id)?;
+        let guest = guests::end_guest(change, organization.id, account.id)?;
+        let grants = invitations::remove_grants(change, organization.id, account.id)?;
+        if !membership && !guest && grants == 0 {
+            return Err(ApiError::NotFound);
+        }
+        let detail = json!({
+            "user": account.uuid, "membership": membership, "guest": guest, "grants": grants,
+        });
+        Event::by(actor, "invitation.decline", account.name.as_str())
+            .in_organization(organization.id)
+            .record(change, detail)?;
+        Ok(())
+    })
+    .await
 }
 
 /// Who decides about invitations.
@@ -297,31 +277,14 @@ fn answer(
         return Ok(offer);
     }
     let member = members::get(read, organization.id, account.id)?;
-    let since = member.as_ref().map_or_else(now, |member| member.created_at);
+    let since = member
+        .as_ref()
+        .map_or_else(|| now().to_date_time(), |member| member.created_at);
     Ok(InvitationInfo {
         organization: organization.name.clone(),
         membership: member.map(|member| member.role),
         grants: Vec::new(),
-        created_at: since.to_date_time(),
-        accepted_at: Some(since.to_date_time()),
+        created_at: since,
+        accepted_at: Some(since),
     })
-}
-
-fn record(
-    tx: &Tx<'_>,
-    action: &str,
-    actor: Actor,
-    organization: &Organization,
-    account: &Account,
-    detail: serde_json::Value,
-) -> Result<(), ApiError> {
-    let event = Event {
-        action,
-        actor: Some(actor),
-        organization_id: Some(organization.id),
-        subject: account.name.as_str(),
-        detail,
-        ..Event::default()
-    };
-    Ok(audit::record(tx, &event)?)
 }

@@ -5,7 +5,7 @@ use fh_access::ApiError;
 use fh_persistence::database::nars::Nar;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::kept::{Answering, Content, Kept};
+use super::compressed_text::{Answering, CompressedText, Content};
 use crate::state::AppState;
 
 /// Answers a request for the listing of a NAR that the caller may read.
@@ -23,10 +23,10 @@ pub(super) async fn serve(
     }
     let listing = state.listings().of(nar).await?;
     let listing = listing.ok_or(ApiError::NotFound)?;
-    let kept = Kept {
+    let text = CompressedText {
         content: Content::File(listing.file),
         compressed_size: listing.file_size,
         size: listing.size,
     };
-    answering.with(kept).await
+    answering.with(text).await
 }

@@ -9,7 +9,7 @@ use fh_nix::StorePath;
 use fh_persistence::database::logs::Log;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::kept::{Answering, Content, Kept};
+use super::compressed_text::{Answering, CompressedText, Content};
 
 /// The derivation that an address names, below `/log/`.
 pub(super) fn derivation(path: &str, query: Option<&str>) -> Option<StorePath> {
@@ -36,12 +36,12 @@ pub(super) async fn serve(
     if answering.is_unchanged() {
         return Ok(answering.unchanged());
     }
-    let kept = Kept {
+    let text = CompressedText {
         compressed_size: log.content.len() as u64,
         content: Content::Memory(log.content.into()),
         size: log.log_size,
     };
-    answering.with(kept).await
+    answering.with(text).await
 }
 
 /// A text without its `%` escapes. Names of store paths are ASCII.

@@ -10,14 +10,14 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::{Caller, OrganizationRef};
+use fh_access::{ApiError, Caller, OrganizationRef};
 use fh_api::{MemberInfo, MemberList, OrganizationRole, Permission, SetMember};
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::grants::{self, SubjectId};
 use fh_persistence::database::invitations::{self, Belonging};
-use fh_persistence::database::members::{self, Member};
-use fh_persistence::database::{AccessChange, DatabaseError, accounts};
+use fh_persistence::database::members;
+use fh_persistence::database::{AccessChange, DatabaseError};
 use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
@@ -26,10 +26,10 @@ use super::json::json_body;
 use super::named;
 use super::path::{MemberPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
+use super::transaction::{change_access_taking, read, take_away};
 use crate::answer::Answer;
 use crate::state::AppState;
 
-/// Members.
 pub(super) fn routes() -> Vec<Route> {
     const MEMBER: &str = "/orgs/{org}/members/{user}";
     vec![
@@ -66,7 +66,7 @@ pub(crate) async fn list(
 ) -> Answer<Json<MemberList>> {
     let organization = caller.organization_of_member(&path.org)?;
     let administers = caller.organization_to_administer(&path.org).is_ok();
-    let found = state
+    let members = state
         .database()
         .read(move |read| {
             let mut found = members::list(read, organization.id)?;
@@ -77,7 +77,6 @@ pub(crate) async fn list(
             Ok(found)
         })
         .await?;
-    let members = found.iter().map(Member::info).collect();
     Ok(Json(MemberList { members }))
 }
 
@@ -89,19 +88,16 @@ pub(crate) async fn show(
 ) -> Answer<Json<MemberInfo>> {
     let organization = caller.organization_of_member(&path.org)?;
     let administers = caller.organization_to_administer(&path.org).is_ok();
-    let found = state.database().read(move |read| {
-        let find = || {
-            let account = named::known_account(read, &path.user)?;
-            let member = match members::get(read, organization.id, account.id)? {
-                None if administers => members::get_invited(read, organization.id, account.id)?,
-                member => member,
-            };
-            member.ok_or(ApiError::NotFound)
+    let found = read(&state, move |read| {
+        let account = named::known_account(read, &path.user)?;
+        let member = match members::get(read, organization.id, account.id)? {
+            None if administers => members::get_invited(read, organization.id, account.id)?,
+            member => member,
         };
-        Ok(find())
+        member.ok_or(ApiError::NotFound)
     });
-    let member = found.await??;
-    Ok(Json(member.info()))
+    let member = found.await?;
+    Ok(Json(member))
 }
 
 /// `PUT /api/v1/orgs/{org}/members/{user}`: changes what a member is, or invites somebody to be one.
@@ -112,7 +108,6 @@ pub(crate) async fn set(
     request: Request,
 ) -> Answer<Json<MemberInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
     let at_once = caller.server_administrator().is_ok();
     let wanted: SetMember = json_body(request, state.settings().limits.json_size).await?;
     let (organization_id, user) = (organization.id, path.user.clone());
@@ -120,88 +115,58 @@ pub(crate) async fn set(
         .database()
         .read(move |read| lowers(read, organization_id, &user, wanted.role))
         .await?;
-    // If it does no more by then, access has changed, and all of this is decided again.
-    let decided = match caller.decided() {
-        decided if lowers => decided.taking_away(),
-        decided => decided,
-    };
-    let (member, replaced) = state
-        .database()
-        .change_access(decided, move |change| {
-            let account = named::account(change, &path.user)?;
-            let member = members::get(change, organization.id, account.id)?;
-            let before = match &member {
-                Some(member) => Some(member.clone()),
-                None => members::get_invited(change, organization.id, account.id)?,
-            };
-            let before = before.map(|member| member.role);
-            let is_ours = account.organization_id == Some(organization.id);
-            if account.organization_id.is_some() && !is_ours {
-                return Err(ApiError::InvalidContent(format!(
-                    "{} is the service account of another organisation, and can be a member only of that: \
-                     grant it what it needs",
-                    account.name
-                )));
+    let (member, replaced) = change_access_taking(&state, &caller, lowers, move |change, actor| {
+        let account = named::account(change, &path.user)?;
+        let member = members::get(change, organization.id, account.id)?;
+        let before = match &member {
+            Some(member) => Some(member.clone()),
+            None => members::get_invited(change, organization.id, account.id)?,
+        };
+        let before = before.map(|member| member.role);
+        let is_ours = account.organization_id == Some(organization.id);
+        if account.organization_id.is_some() && !is_ours {
+            return Err(ApiError::InvalidContent(format!(
+                "{} is the service account of another organisation, and can be a member only of \
+                 that: grant it what it needs",
+                account.name
+            )));
+        }
+        let invited = member.is_none() && !at_once && !is_ours;
+        // An offer that a server administrator repeats is a membership.
+        let counts_now = member.is_none() && !invited;
+        if before != Some(wanted.role) || counts_now {
+            decides_about(&organization, before.max(Some(wanted.role)))?;
+            if grants::administers(change, organization.id, SubjectId::Members)? {
+                decides_about(&organization, Some(OrganizationRole::Admin))?;
             }
-            let invited = member.is_none() && !at_once && !is_ours;
-            // An offer that a server administrator repeats is a membership.
-            let counts_now = member.is_none() && !invited;
-            if before != Some(wanted.role) || counts_now {
-                decides_about(&organization, before.max(Some(wanted.role)))?;
-                if grants::administers(change, organization.id, SubjectId::Members)? {
-                    decides_about(&organization, Some(OrganizationRole::Admin))?;
-                }
-                if wanted.role == OrganizationRole::Owner && account.organization_id.is_some() {
-                    return Err(ApiError::InvalidContent(format!(
-                        "{} is the service account of an organisation, whose administrators create its tokens: \
-                         it cannot be an owner",
-                        account.name
-                    )));
-                }
-                if member.is_some() && before == Some(OrganizationRole::Owner) {
-                    keeps_an_owner(change, &organization, account.id)?;
-                }
-                if invited {
-                    let by = actor.account_id;
-                    invitations::offer_membership(
-                        change,
-                        organization.id,
-                        account.id,
-                        wanted.role,
-                        by,
-                    )?;
-                } else {
-                    members::set(change, organization.id, account.id, wanted.role)?;
-                }
-                audit::record(
-                    change,
-                    &Event {
-                        action: "member.set",
-                        actor: Some(actor),
-                        organization_id: Some(organization.id),
-                        subject: account.name.as_str(),
-                        detail: json!({
-                            "user": account.uuid,
-                            "from": before,
-                            "to": wanted.role,
-                            "invited": invited,
-                        }),
-                        ..Event::default()
-                    },
-                )?;
+            if wanted.role == OrganizationRole::Owner {
+                may_own(&account)?;
             }
-            let set = match members::get(change, organization.id, account.id)? {
-                None => members::get_invited(change, organization.id, account.id)?,
-                member => member,
-            };
-            let replaced = before.filter(|before| *before != wanted.role);
-            set.map(|set| (set, replaced)).ok_or(ApiError::NotFound)
-        })
-        .await?;
-    Ok(Json(MemberInfo {
-        replaced,
-        ..member.info()
-    }))
+            if member.is_some() && before == Some(OrganizationRole::Owner) {
+                keeps_an_owner(change, &organization, account.id)?;
+            }
+            let (id, by) = (account.id, actor.account_id);
+            if invited {
+                invitations::offer_membership(change, organization.id, id, wanted.role, by)?;
+            } else {
+                members::set(change, organization.id, id, wanted.role)?;
+            }
+            let detail = json!({
+                "user": account.uuid, "from": before, "to": wanted.role, "invited": invited,
+            });
+            Event::by(actor, "member.set", account.name.as_str())
+                .in_organization(organization.id)
+                .record(change, detail)?;
+        }
+        let set = match members::get(change, organization.id, account.id)? {
+            None => members::get_invited(change, organization.id, account.id)?,
+            member => member,
+        };
+        let replaced = before.filter(|before| *before != wanted.role);
+        set.map(|set| (set, replaced)).ok_or(ApiError::NotFound)
+    })
+    .await?;
+    Ok(Json(MemberInfo { replaced, ..member }))
 }
 
 /// `DELETE /api/v1/orgs/{org}/members/{user}`: takes an account out of the organisation and of its
@@ -219,53 +184,44 @@ pub(crate) async fn remove(
     } else {
         caller.organization_to_administer(&path.org)?
     };
-    let actor = caller.actor()?;
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            let account = named::account(change, &path.user)?;
-            let member = members::get(change, organization.id, account.id)?;
-            let invited = members::get_invited(change, organization.id, account.id)?;
-            let belonging = invitations::belonging(change, organization.id, account.id)?;
-            // What a service account of the organisation was granted is none of its membership.
-            let offered = belonging == Belonging::Stranger
-                && invitations::has_grants(change, organization.id, account.id)?;
-            let belongs = member.is_some() || belonging == Belonging::Guest;
-            if !belongs && invited.is_none() && !offered {
-                return Ok(());
-            }
-            let before = member.as_ref().or(invited.as_ref());
-            let before = before.map(|member| member.role);
-            if !leaves {
-                decides_about(&organization, before)?;
-                takes_grants(change, &organization, account.id)?;
-            }
-            if member.is_some() && before == Some(OrganizationRole::Owner) {
-                keeps_an_owner(change, &organization, account.id)?;
-            }
-            members::remove(change, organization.id, account.id)?;
-            let grants = invitations::remove_grants(change, organization.id, account.id)?;
-            audit::record(
+    take_away(&state, &caller, move |change, actor| {
+        let account = named::account(change, &path.user)?;
+        let member = members::get(change, organization.id, account.id)?;
+        let invited = members::get_invited(change, organization.id, account.id)?;
+        let belonging = invitations::belonging(change, organization.id, account.id)?;
+        // What a service account of the organisation was granted is none of its membership.
+        let offered = belonging == Belonging::Stranger
+            && invitations::has_grants(change, organization.id, account.id)?;
+        let belongs = member.is_some() || belonging == Belonging::Guest;
+        if !belongs && invited.is_none() && !offered {
+            return Ok(());
+        }
+        let before = member.as_ref().or(invited.as_ref());
+        let before = before.map(|member| member.role);
+        if !leaves {
+            decides_about(&organization, before)?;
+            takes_grants(change, &organization, account.id)?;
+        }
+        if member.is_some() && before == Some(OrganizationRole::Owner) {
+            keeps_an_owner(change, &organization, account.id)?;
+        }
+        members::remove(change, organization.id, account.id)?;
+        let grants = invitations::remove_grants(change, organization.id, account.id)?;
+        Event::by(actor, "member.remove", account.name.as_str())
+            .in_organization(organization.id)
+            .record(
                 change,
-                &Event {
-                    action: "member.remove",
-                    actor: Some(actor),
-                    organization_id: Some(organization.id),
-                    subject: account.name.as_str(),
-                    detail: json!({
-                        "user": account.uuid,
-                        "from": member.map(|member| member.role),
-                        "invited": invited.map(|member| member.role),
-                        "guest": belonging == Belonging::Guest,
-                        "grants": grants,
-                    }),
-                    ..Event::default()
-                },
+                json!({
+                    "user": account.uuid,
+                    "from": member.map(|member| member.role),
+                    "invited": invited.map(|member| member.role),
+                    "guest": belonging == Belonging::Guest,
+                    "grants": grants,
+                }),
             )?;
-            Ok::<_, ApiError>(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+        Ok(())
+    })
+    .await
 }
 
 /// Whether somebody is a member who would be less with a role.
@@ -313,6 +269,20 @@ fn takes_grants(
     Err(ApiError::Forbidden(format!(
         "only owners of {} can remove somebody who was granted admin on all of it",
         organization.name
+    )))
+}
+
+/// That an account can own an organisation.
+///
+/// # Errors
+/// 422 for the service account of one.
+pub(super) fn may_own(account: &Account) -> Result<(), ApiError> {
+    if account.organization_id.is_none() {
+        return Ok(());
+    }
+    Err(ApiError::InvalidContent(format!(
+        "{} is the service account of an organisation, whose administrators create its tokens: it cannot be an owner",
+        account.name
     )))
 }
 

@@ -2,14 +2,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use fh_access::Caller;
 
 use super::table::{Route, get};
 use crate::answer::Answer;
 use crate::state::AppState;
 use crate::telemetry::rendered;
+use fh_access::Caller;
 
-/// Counters and sizes.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         get("/metrics", "Metrics, for server administrators", show)

@@ -3,12 +3,19 @@
 //! Whoever administers a flake or an organisation must be able to tell a wrong name from a right one,
 //! so which names there are is no secret from them. Callers are authorised before.
 
-use fh_access::ApiError;
-use fh_access::OrganizationRef;
+use fh_access::{ApiError, OrganizationRef};
 use fh_api::Name;
 use fh_persistence::database::accounts::{self, Account};
 use fh_persistence::database::teams::{self, Team};
 use fh_sql::Read;
+
+/// A name in an address. Text that is no name is the name of nothing.
+///
+/// # Errors
+/// 404 for such text.
+pub(super) fn name(text: &str) -> Result<Name, ApiError> {
+    text.parse().map_err(|_| ApiError::NotFound)
+}
 
 /// The account of that name.
 ///
@@ -25,8 +32,7 @@ pub(super) fn account(read: &Read, name: &str) -> Result<Account, ApiError> {
 /// # Errors
 /// 404 where there is none.
 pub(super) fn known_account(read: &Read, name: &str) -> Result<Account, ApiError> {
-    let name: Name = name.parse().map_err(|_| ApiError::NotFound)?;
-    accounts::find_named(read, &name)?.ok_or(ApiError::NotFound)
+    accounts::find_named(read, &self::name(name)?)?.ok_or(ApiError::NotFound)
 }
 
 /// The team that an address names, for who may see the organisation's teams.
@@ -38,8 +44,7 @@ pub(super) fn team(
     organization: &OrganizationRef,
     name: &str,
 ) -> Result<Team, ApiError> {
-    let name: Name = name.parse().map_err(|_| ApiError::NotFound)?;
-    teams::find(read, organization.id, &name)?.ok_or(ApiError::NotFound)
+    teams::find(read, organization.id, &self::name(name)?)?.ok_or(ApiError::NotFound)
 }
 
 /// What a request said, no longer than a person reads.

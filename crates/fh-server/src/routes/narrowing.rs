@@ -3,8 +3,7 @@
 //!
 //! What is found out of paths is told at the next of [steps](timing::stepped), so that the time does not say what is hidden.
 
-use fh_access::ApiError;
-use fh_access::Caller;
+use fh_access::{ApiError, Caller};
 use fh_api::CreateToken;
 use fh_auth::{Narrowing, PathSet, TokenScope};
 use fh_nix::{PublicKey, StorePath};
@@ -54,7 +53,7 @@ pub(super) enum Reads {
     Anything,
     /// What the minting token may.
     TheSame(i64),
-    /// This.
+    /// These paths, which are stored with it.
     These(PathSet),
 }
 

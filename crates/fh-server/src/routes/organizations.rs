@@ -2,15 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::Caller;
+use fh_access::{ApiError, Caller};
 use fh_api::{
     CreateOrganization, FlakePattern, Name, NameKind, OrganizationInfo, OrganizationList,
     OrganizationRole, Permission, PushRule, RenewalRule, UpdateOrganization,
 };
 use fh_nix::PublicKey;
 use fh_persistence::database::accounts::Account;
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::{contests, members, organizations};
 use fh_settings::OrganizationCreation;
 use fh_sql::Read;
@@ -18,16 +17,17 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
+use super::members::may_own;
 use super::named;
 use super::path::OrganizationPath;
 use super::reserved_names;
 use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
+use super::transaction::{change_access, change_access_taking, read, take_away};
 use crate::answer::Answer;
 use crate::signatures::few_of_a_name;
 use crate::state::AppState;
 
-/// Organisations.
 pub(super) fn routes() -> Vec<Route> {
     const ORG: &str = "/orgs/{org}";
     vec![
@@ -104,7 +104,7 @@ pub(crate) async fn create(
     caller.require(Permission::Admin)?;
     let wanted: CreateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let principal = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
-    let (actor, creator) = (caller.actor()?, principal.account_id);
+    let creator = principal.account_id;
     let is_self = |owner: &Name| principal.is_called(owner.as_str());
     let named_owner = wanted.owner.clone().filter(|owner| !is_self(owner));
     if named_owner.is_some() && caller.server_administrator().is_err() {
@@ -130,51 +130,43 @@ pub(crate) async fn create(
     let for_another = named_owner.is_some();
     let is_known = caller.knows_organization(wanted.name.as_str());
     let signer = state.clone();
-    let (status, organization) = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let made_for = named_owner
-                .map(|owner| owner_named(change, &owner))
-                .transpose()?;
-            let owner = made_for.as_ref().map_or(creator, |account| account.id);
-            if let Some(there) = organizations::find(change, &wanted.name)? {
-                let role = members::get(change, there.id, owner)?.map(|member| member.role);
-                if wanted.exist_ok && role == Some(OrganizationRole::Owner) {
-                    return Ok((StatusCode::OK, there));
-                }
-                may_make?;
-                let name = &wanted.name;
-                if there.name.folded() != name.folded() {
-                    let kind = NameKind::Organization;
-                    return Err(reserved_names::former(kind, name, &there.name, is_known));
-                }
-                return Err(ApiError::Conflict(format!(
-                    "the organisation {name} exists already"
-                )));
+    let (status, organization) = change_access(&state, &caller, move |change, actor| {
+        let made_for = named_owner
+            .map(|owner| owner_named(change, &owner))
+            .transpose()?;
+        let owner = made_for.as_ref().map_or(creator, |account| account.id);
+        if let Some(there) = organizations::find(change, &wanted.name)? {
+            let role = members::get(change, there.id, owner)?.map(|member| member.role);
+            if wanted.exist_ok && role == Some(OrganizationRole::Owner) {
+                return Ok((StatusCode::OK, there));
             }
             may_make?;
-            reserved_names::require_free(change, NameKind::Organization, &wanted.name)?;
-            let organization = organizations::insert(change, &wanted.name)?;
-            members::set(change, organization.id, owner, OrganizationRole::Owner)?;
-            signing_keys::make(&signer, change, organization.id)?;
-            let mut detail = json!({ "organization": organization.uuid });
-            if let Some(account) = &made_for {
-                detail["owner"] = json!(account.name);
-            }
-            audit::record(
-                change,
-                &Event {
-                    action: "organization.create",
-                    actor: Some(actor),
-                    organization_id: Some(organization.id),
-                    subject: wanted.name.as_str(),
-                    detail,
-                    ..Event::default()
-                },
-            )?;
-            Ok((StatusCode::CREATED, organization))
-        })
-        .await?;
+            let name = &wanted.name;
+            let taken = format!("the organisation {name} exists already");
+            let kind = NameKind::Organization;
+            return Err(reserved_names::taken(
+                kind,
+                name,
+                &there.name,
+                is_known,
+                taken,
+            ));
+        }
+        may_make?;
+        reserved_names::require_free(change, NameKind::Organization, &wanted.name)?;
+        let organization = organizations::insert(change, &wanted.name)?;
+        members::set(change, organization.id, owner, OrganizationRole::Owner)?;
+        signing_keys::make(&signer, change, organization.id)?;
+        let mut detail = json!({ "organization": organization.uuid });
+        if let Some(account) = &made_for {
+            detail["owner"] = json!(account.name);
+        }
+        Event::by(actor, "organization.create", wanted.name.as_str())
+            .in_organization(organization.id)
+            .record(change, detail)?;
+        Ok((StatusCode::CREATED, organization))
+    })
+    .await?;
     // Of an organisation that is made for somebody else, the caller is what they were before: nothing, if it is new.
     let role = if for_another {
         principal.holdings.membership(organization.id)
@@ -187,13 +179,8 @@ pub(crate) async fn create(
 /// The account of somebody whom an organisation is made for.
 fn owner_named(read: &Read, name: &Name) -> Result<Account, ApiError> {
     let account = named::account(read, name.as_str())?;
+    may_own(&account)?;
     let name = &account.name;
-    if account.organization_id.is_some() {
-        return Err(ApiError::InvalidContent(format!(
-            "{name} is the service account of an organisation, whose administrators create its tokens: it \
-             cannot be an owner"
-        )));
-    }
     if account.disabled_at.is_some() {
         return Err(ApiError::InvalidContent(format!(
             "{name} is disabled, and so cannot own an organisation"
@@ -209,11 +196,10 @@ pub(crate) async fn show(
     path: OrganizationPath,
 ) -> Answer<Json<OrganizationInfo>> {
     let organization = caller.organization_to_show(&path.org)?;
-    let found = state
-        .database()
-        .read(move |read| organizations::get(read, organization.id))
-        .await?
-        .ok_or(ApiError::NotFound)?;
+    let found = read(&state, move |read| {
+        organizations::get(read, organization.id)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(found.info(organization.membership)))
 }
 
@@ -226,7 +212,6 @@ pub(crate) async fn update(
 ) -> Answer<Json<OrganizationInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
     organization.require_owner()?;
-    let actor = caller.actor()?;
     let wanted: UpdateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let membership = organization.membership;
     let trusted = wanted
@@ -239,56 +224,41 @@ pub(crate) async fn update(
         && wanted
             .renewal
             .is_none_or(|rule| rule == RenewalRule::Nobody);
-    let decided = match caller.decided() {
-        decided if takes_away => decided.taking_away(),
-        decided => decided,
-    };
-    let changed = state
-        .database()
-        .change_access(decided, move |change| {
-            let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
-            let mut detail = serde_json::Map::new();
-            if let Some(push) = wanted.push.filter(|push| *push != before.push) {
-                organizations::set_push_rule(change, organization.id, push)?;
-                let from_to = json!({ "from": before.push, "to": push });
-                detail.insert("push".to_owned(), from_to);
+    let changed = change_access_taking(&state, &caller, takes_away, move |change, actor| {
+        let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
+        let mut detail = serde_json::Map::new();
+        if let Some(push) = wanted.push.filter(|push| *push != before.push) {
+            organizations::set_push_rule(change, organization.id, push)?;
+            let from_to = json!({ "from": before.push, "to": push });
+            detail.insert("push".to_owned(), from_to);
+        }
+        if let Some(renewal) = wanted.renewal.filter(|rule| *rule != before.renewal) {
+            organizations::set_renewal_rule(change, organization.id, renewal)?;
+            let from_to = json!({ "from": before.renewal, "to": renewal });
+            detail.insert("renewal".to_owned(), from_to);
+        }
+        if let Some(keys) = trusted {
+            contests::set_trusted_keys(change, organization.id, &keys)?;
+            let after = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
+            if after.trusted_keys != before.trusted_keys {
+                let texts = |keys: &[PublicKey]| -> Vec<String> {
+                    keys.iter().map(ToString::to_string).collect()
+                };
+                let from_to = json!({
+                    "from": texts(&before.trusted_keys),
+                    "to": texts(&after.trusted_keys),
+                });
+                detail.insert("trusted_keys".to_owned(), from_to);
             }
-            if let Some(renewal) = wanted.renewal.filter(|rule| *rule != before.renewal) {
-                organizations::set_renewal_rule(change, organization.id, renewal)?;
-                let from_to = json!({ "from": before.renewal, "to": renewal });
-                detail.insert("renewal".to_owned(), from_to);
-            }
-            if let Some(keys) = trusted {
-                contests::set_trusted_keys(change, organization.id, &keys)?;
-                let after =
-                    organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
-                if after.trusted_keys != before.trusted_keys {
-                    let texts = |keys: &[PublicKey]| -> Vec<String> {
-                        keys.iter().map(ToString::to_string).collect()
-                    };
-                    let from_to = json!({
-                        "from": texts(&before.trusted_keys),
-                        "to": texts(&after.trusted_keys),
-                    });
-                    detail.insert("trusted_keys".to_owned(), from_to);
-                }
-            }
-            if !detail.is_empty() {
-                audit::record(
-                    change,
-                    &Event {
-                        action: "organization.update",
-                        actor: Some(actor),
-                        organization_id: Some(organization.id),
-                        subject: organization.name.as_str(),
-                        detail: detail.into(),
-                        ..Event::default()
-                    },
-                )?;
-            }
-            organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)
-        })
-        .await?;
+        }
+        if !detail.is_empty() {
+            Event::by(actor, "organization.update", organization.name.as_str())
+                .in_organization(organization.id)
+                .record(change, detail.into())?;
+        }
+        organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(changed.info(membership)))
 }
 
@@ -328,34 +298,22 @@ pub(crate) async fn remove(
 ) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
     organization.require_owner()?;
-    let actor = caller.actor()?;
     let signer = state.clone();
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
-            let flakes = organizations::count_flakes(change, organization.id)?;
-            if flakes > 0 {
-                let name = &organization.name;
-                return Err(ApiError::Conflict(format!(
-                    "the organisation {name} still has flakes ({flakes}): delete them first"
-                )));
-            }
-            audit::record(
-                change,
-                &Event {
-                    action: "organization.delete",
-                    actor: Some(actor),
-                    organization_id: Some(organization.id),
-                    subject: organization.name.as_str(),
-                    detail: json!({ "organization": before.uuid }),
-                    ..Event::default()
-                },
-            )?;
-            organizations::delete(change, organization.id)?;
-            signer.keys().forget(organization.id);
-            Ok(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    take_away(&state, &caller, move |change, actor| {
+        let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
+        let flakes = organizations::count_flakes(change, organization.id)?;
+        if flakes > 0 {
+            let name = &organization.name;
+            return Err(ApiError::Conflict(format!(
+                "the organisation {name} still has flakes ({flakes}): delete them first"
+            )));
+        }
+        Event::by(actor, "organization.delete", organization.name.as_str())
+            .in_organization(organization.id)
+            .record(change, json!({ "organization": before.uuid }))?;
+        organizations::delete(change, organization.id)?;
+        signer.keys().forget(organization.id);
+        Ok(())
+    })
+    .await
 }

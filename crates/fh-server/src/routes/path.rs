@@ -17,114 +17,78 @@ use super::table::{Argument, Taken};
 use crate::answer::{Answer, Failed};
 use crate::state::AppState;
 
-/// `{org}/{project}` in an address, decoded and otherwise as it came.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct FlakePath {
-    /// The organisation.
-    #[param(value_type = Name)]
-    pub(crate) org: String,
-    /// The project.
-    #[param(value_type = Name)]
-    pub(crate) project: String,
+macro_rules! extracted_from_path {
+    ($($name:ident),+) => {$(
+        impl FromRequestParts<AppState> for $name {
+            type Rejection = Failed;
+
+            async fn from_request_parts(
+                parts: &mut Parts,
+                state: &AppState,
+            ) -> Answer<Self> {
+                Ok(from_path(parts, state).await?)
+            }
+        }
+
+        impl Argument for $name {
+            fn taken() -> Taken {
+                Taken::names::<Self>()
+            }
+        }
+    )+};
 }
 
-/// `{org}/{project}/grants/{subject}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct FlakeGrantPath {
-    /// The organisation.
-    #[param(value_type = Name)]
-    pub(crate) org: String,
-    /// The project.
-    #[param(value_type = Name)]
-    pub(crate) project: String,
-    /// Whom the grant is given to.
-    #[param(value_type = Subject)]
-    pub(crate) subject: String,
+/// Types of the names in an address, as text. Of each field: what the document says of it, and the type of its shape.
+macro_rules! names {
+    ($($(#[$doc:meta])* $path:ident { $($field:ident: $shape:ident, $what:literal;)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Deserialize, IntoParams)]
+        pub(crate) struct $path {
+            $(
+                #[doc = $what]
+                #[param(value_type = $shape)]
+                pub(crate) $field: String,
+            )+
+        }
+
+        extracted_from_path!($path);
+    )+};
 }
 
-/// `{org}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct OrganizationPath {
-    /// The organisation.
-    #[param(value_type = Name)]
-    pub(crate) org: String,
-}
+names! {
+    /// `{org}/{project}` in an address, decoded and otherwise as it came.
+    FlakePath { org: Name, "The organisation."; project: Name, "The project."; }
 
-/// `{org}/grants/{subject}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct OrganizationGrantPath {
-    /// The organisation.
-    #[param(value_type = Name)]
-    pub(crate) org: String,
-    /// Whom the grant is given to.
-    #[param(value_type = Subject)]
-    pub(crate) subject: String,
-}
+    /// `{org}/{project}/grants/{subject}` in an address.
+    FlakeGrantPath {
+        org: Name, "The organisation.";
+        project: Name, "The project.";
+        subject: Subject, "Whom the grant is given to.";
+    }
 
-/// `{org}/…/{user}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct MemberPath {
-    /// The organisation.
-    #[param(value_type = Name)]
-    pub(crate) org: String,
-    /// The account.
-    #[param(value_type = Name)]
-    pub(crate) user: String,
-}
+    /// `{org}` in an address.
+    OrganizationPath { org: Name, "The organisation."; }
 
-/// `{org}/teams/{team}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct TeamPath {
-    /// The organisation.
-    #[param(value_type = Name)]
-    pub(crate) org: String,
-    /// The team.
-    #[param(value_type = Name)]
-    pub(crate) team: String,
-}
+    /// `{org}/grants/{subject}` in an address.
+    OrganizationGrantPath { org: Name, "The organisation."; subject: Subject, "Whom the grant is given to."; }
 
-/// `{org}/teams/{team}/members/{user}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct TeamMemberPath {
-    /// The organisation.
-    #[param(value_type = Name)]
-    pub(crate) org: String,
-    /// The team.
-    #[param(value_type = Name)]
-    pub(crate) team: String,
-    /// The account.
-    #[param(value_type = Name)]
-    pub(crate) user: String,
-}
+    /// `{org}/…/{user}` in an address.
+    MemberPath { org: Name, "The organisation."; user: Name, "The account."; }
 
-/// `{user}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct UserPath {
-    /// The account.
-    #[param(value_type = Name)]
-    pub(crate) user: String,
-}
+    /// `{org}/teams/{team}` in an address.
+    TeamPath { org: Name, "The organisation."; team: Name, "The team."; }
 
-/// `{org}/trust/{policy}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct TrustPath {
-    /// The organisation.
-    #[param(value_type = Name)]
-    pub(crate) org: String,
-    /// The trust policy.
-    #[param(value_type = Name)]
-    pub(crate) policy: String,
-}
+    /// `{org}/teams/{team}/members/{user}` in an address.
+    TeamMemberPath { org: Name, "The organisation."; team: Name, "The team."; user: Name, "The account."; }
 
-/// `{kind}/{name}` in an address.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-pub(crate) struct ReservedNamePath {
-    /// What was called so.
-    #[param(value_type = NameKind)]
-    pub(crate) kind: String,
-    /// The name.
-    #[param(value_type = Name)]
-    pub(crate) name: String,
+    /// `{user}` in an address.
+    UserPath { user: Name, "The account."; }
+
+    /// `{org}/trust/{policy}` in an address.
+    TrustPath { org: Name, "The organisation."; policy: Name, "The trust policy."; }
+
+    /// `{kind}/{name}` in an address.
+    ReservedNamePath { kind: NameKind, "What was called so."; name: Name, "The name."; }
 }
 
 /// `{id}` in an address.
@@ -175,42 +139,7 @@ where
     }
 }
 
-macro_rules! extracted_from_path {
-    ($($name:ident),+) => {$(
-        impl FromRequestParts<AppState> for $name {
-            type Rejection = Failed;
-
-            async fn from_request_parts(
-                parts: &mut Parts,
-                state: &AppState,
-            ) -> Answer<Self> {
-                Ok(from_path(parts, state).await?)
-            }
-        }
-
-        impl Argument for $name {
-            fn taken() -> Taken {
-                Taken::names::<Self>()
-            }
-        }
-    )+};
-}
-
-extracted_from_path!(
-    FlakeGrantPath,
-    FlakePath,
-    IdPath,
-    MemberPath,
-    OrganizationGrantPath,
-    OrganizationPath,
-    PartPath,
-    PushPath,
-    ReservedNamePath,
-    TeamMemberPath,
-    TeamPath,
-    TrustPath,
-    UserPath
-);
+extracted_from_path!(IdPath, PartPath, PushPath);
 
 /// The query of an address.
 #[derive(Debug, Clone)]

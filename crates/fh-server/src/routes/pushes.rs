@@ -10,9 +10,7 @@ use std::future::Future;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use fh_access::ApiError;
-use fh_access::within_this_request;
-use fh_access::{Caller, FlakeRef};
+use fh_access::{ApiError, Caller, FlakeRef, within_this_request};
 use fh_api::{
     BatchAnswer, CommitSummary, NAR_BATCH_MEDIA_TYPE, PartAnswer, Permission, PushPlan,
     PushRequest, Role,
@@ -31,7 +29,6 @@ use crate::answer::Answer;
 use crate::receive::BodyReader;
 use crate::state::AppState;
 
-/// Pushes.
 pub(super) fn routes() -> Vec<Route> {
     const PUSH: &str = "/flakes/{org}/{project}/pushes/{id}";
     vec![

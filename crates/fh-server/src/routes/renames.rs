@@ -9,30 +9,30 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::Caller;
+use fh_access::{ApiError, Caller};
 use fh_api::{
     FlakeInfo, Name, NameKind, OrganizationInfo, Permission, Rename, Role, UserInfo, UserKind,
 };
 use fh_auth::FlakeFacts;
-use fh_persistence::database::accounts::{self, Account};
-use fh_persistence::database::audit::{self, Actor, Event};
-use fh_persistence::database::{AccessChange, flakes, organizations, renames};
+use fh_persistence::database::accounts;
+use fh_persistence::database::audit::Event;
+use fh_persistence::database::{flakes, organizations, renames};
 use fh_settings::OrganizationCreation;
 use fh_sql::Read;
 use serde_json::json;
 
 use super::json::json_body;
+use super::named;
 use super::path::{FlakePath, MemberPath, OrganizationPath, UserPath};
 use super::reserved_names;
 use super::table::{Route, post};
+use super::transaction::change_access;
 use crate::answer::Answer;
 use crate::state::AppState;
 
 /// The most former names of one thing: nobody reserves names without end.
 const MOST_FORMER: i64 = 10;
 
-/// Renaming.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         post(
@@ -80,42 +80,31 @@ pub(crate) async fn organization(
     request: Request,
 ) -> Answer<Json<OrganizationInfo>> {
     let organization = caller.organization_of_owner(&path.org)?;
-    let actor = caller.actor()?;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
     let membership = organization.membership;
     let may_take = may_take_names(&state, &caller);
     let is_known = caller.knows_organization(to.as_str());
-    let renamed = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let id = organization.id;
-            let before = organizations::get(change, id)?.ok_or(ApiError::NotFound)?;
-            if before.name == to {
-                return Ok(before);
-            }
-            let holder = organizations::find(change, &to)?;
-            let is_own = holder.as_ref().is_some_and(|holder| holder.id == id);
-            if !is_own {
-                may_take?;
-                let holder = holder.map(|holder| (holder.name, is_known));
-                require_free(change, NameKind::Organization, &to, id, holder)?;
-            }
-            renames::organization(change, id, &before.name, &to)?;
-            let detail = json!({ "organization": before.uuid, "from": before.name, "to": to });
-            audit::record(
-                change,
-                &Event {
-                    action: "organization.rename",
-                    actor: Some(actor),
-                    organization_id: Some(id),
-                    subject: to.as_str(),
-                    detail,
-                    ..Event::default()
-                },
-            )?;
-            organizations::get(change, id)?.ok_or(ApiError::NotFound)
-        })
-        .await?;
+    let renamed = change_access(&state, &caller, move |change, actor| {
+        let id = organization.id;
+        let before = organizations::get(change, id)?.ok_or(ApiError::NotFound)?;
+        if before.name == to {
+            return Ok(before);
+        }
+        let holder = organizations::find(change, &to)?;
+        let is_own = holder.as_ref().is_some_and(|holder| holder.id == id);
+        if !is_own {
+            may_take?;
+            let holder = holder.map(|holder| (holder.name, is_known));
+            require_free(change, NameKind::Organization, &to, id, holder)?;
+        }
+        renames::organization(change, id, &before.name, &to)?;
+        let detail = json!({ "organization": before.uuid, "from": before.name, "to": to });
+        Event::by(actor, "organization.rename", to.as_str())
+            .in_organization(id)
+            .record(change, detail)?;
+        organizations::get(change, id)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(renamed.info(membership)))
 }
 
@@ -129,58 +118,50 @@ pub(crate) async fn flake(
     let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
     // Names of flakes are the organisation's: whoever administers one flake does not take any.
     caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
     let role = flake.role;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
-    let renamed = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
-            let from = &before.name;
-            if from.project == to {
-                return Ok(before);
+    let renamed = change_access(&state, &caller, move |change, actor| {
+        let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
+        let from = &before.name;
+        if from.project == to {
+            return Ok(before);
+        }
+        let there = flakes::find(change, flake.organization_id, &to)?;
+        match there {
+            // It may be called again what it was called before.
+            Some(there) if there.uuid == before.uuid => {}
+            Some(there) if there.name.project.folded() == to.folded() => {
+                return Err(ApiError::Conflict(format!(
+                    "another flake has the name {}",
+                    there.name
+                )));
             }
-            let there = flakes::find(change, flake.organization_id, &to)?;
-            match there {
-                // It may be called again what it was called before.
-                Some(there) if there.uuid == before.uuid => {}
-                Some(there) if there.name.project.folded() == to.folded() => {
-                    return Err(ApiError::Conflict(format!(
-                        "another flake has the name {}",
-                        there.name
-                    )));
-                }
-                Some(there) => {
-                    let (org, name) = (&from.org, &there.name);
-                    return Err(ApiError::Conflict(format!(
-                        "{org}/{to} is a former name of the flake {name}, and leads to it"
-                    )));
-                }
-                None if renames::count_former_of_flake(change, flake.id)? >= MOST_FORMER => {
-                    return Err(too_many(MOST_FORMER));
-                }
-                None => {}
+            Some(there) => {
+                let (org, name) = (&from.org, &there.name);
+                return Err(ApiError::Conflict(format!(
+                    "{org}/{to} is a former name of the flake {name}, and leads to it"
+                )));
             }
-            let facts = FlakeFacts {
-                id: flake.id,
-                organization: flake.organization_id,
-                visibility: before.visibility,
-            };
-            renames::flake(change, facts, from, &to)?;
-            audit::record(
+            None if renames::count_former_of_flake(change, flake.id)? >= MOST_FORMER => {
+                return Err(too_many(MOST_FORMER));
+            }
+            None => {}
+        }
+        let facts = FlakeFacts {
+            id: flake.id,
+            organization: flake.organization_id,
+            visibility: before.visibility,
+        };
+        renames::flake(change, facts, from, &to)?;
+        Event::by(actor, "flake.rename", to.as_str())
+            .on_flake(flake.id)
+            .record(
                 change,
-                &Event {
-                    action: "flake.rename",
-                    actor: Some(actor),
-                    flake_id: Some(flake.id),
-                    subject: to.as_str(),
-                    detail: json!({ "flake": before.uuid, "from": from.project, "to": to }),
-                    ..Event::default()
-                },
+                json!({ "flake": before.uuid, "from": from.project, "to": to }),
             )?;
-            flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)
-        })
-        .await?;
+        flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(renamed.info(role)))
 }
 
@@ -197,7 +178,6 @@ pub(crate) async fn user(
     let is_person = principal.workload.is_none() && principal.kind == UserKind::Human;
     let is_own = is_person && principal.is_called(&path.user);
     let had: Vec<Name> = principal.names().cloned().collect();
-    let actor = caller.actor()?;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
     if !is_own {
         caller.server_administrator()?;
@@ -205,10 +185,8 @@ pub(crate) async fn user(
     if !had.iter().any(|had| had.folded() == to.folded()) {
         may_take_names(&state, &caller)?;
     }
-    let Ok(name) = path.user.parse() else {
-        return Err(ApiError::NotFound.into());
-    };
-    Ok(rename_account(&state, &caller, actor, (name, None), to).await?)
+    let name = named::name(&path.user)?;
+    rename_account(&state, &caller, (name, None), to).await
 }
 
 /// That the caller may give a name that nothing has had. Else owners could reserve names, and people take those of
@@ -237,73 +215,52 @@ pub(crate) async fn service_account(
     request: Request,
 ) -> Answer<Json<UserInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
-    let Ok(name) = path.user.parse() else {
-        return Err(ApiError::NotFound.into());
-    };
+    let name = named::name(&path.user)?;
     let whose = (name, Some(organization.id));
-    Ok(rename_account(&state, &caller, actor, whose, to).await?)
+    rename_account(&state, &caller, whose, to).await
 }
 
 /// Renames an account: a service account of that organisation, or one that belongs to none.
 async fn rename_account(
     state: &AppState,
     caller: &Caller,
-    actor: Actor,
     (name, organization_id): (Name, Option<i64>),
     to: Name,
-) -> Result<Json<UserInfo>, ApiError> {
+) -> Answer<Json<UserInfo>> {
     let knows_all = caller.server_administrator().is_ok();
-    let renamed = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let before = accounts::find_named(change, &name)?
-                .filter(|account| account.organization_id == organization_id)
-                .ok_or(ApiError::NotFound)?;
-            if before.name == to {
-                return Ok(before);
-            }
-            let holder = accounts::find(change, &to)?;
-            let is_own = holder.as_ref().is_some_and(|holder| holder.id == before.id);
-            if !is_own {
-                let holder = holder.map(|holder| {
-                    let is_ours =
-                        organization_id.is_some() && holder.organization_id == organization_id;
-                    (holder.name, knows_all || is_ours)
-                });
-                require_free(change, NameKind::Account, &to, before.id, holder)?;
-            }
-            renames::account(change, before.id, &before.name, &to)?;
-            record_account(change, actor, &before, &to)?;
-            accounts::get(change, before.id)?.ok_or(ApiError::NotFound)
-        })
-        .await?;
+    let renamed = change_access(state, caller, move |change, actor| {
+        let before = accounts::find_named(change, &name)?
+            .filter(|account| account.organization_id == organization_id)
+            .ok_or(ApiError::NotFound)?;
+        if before.name == to {
+            return Ok(before);
+        }
+        let holder = accounts::find(change, &to)?;
+        let is_own = holder.as_ref().is_some_and(|holder| holder.id == before.id);
+        if !is_own {
+            let holder = holder.map(|holder| {
+                let is_ours =
+                    organization_id.is_some() && holder.organization_id == organization_id;
+                (holder.name, knows_all || is_ours)
+            });
+            require_free(change, NameKind::Account, &to, before.id, holder)?;
+        }
+        renames::account(change, before.id, &before.name, &to)?;
+        let action = match before.organization_id {
+            Some(_) => "service-account.rename",
+            None => "user.rename",
+        };
+        Event::by(actor, action, to.as_str())
+            .in_organization(before.organization_id)
+            .record(
+                change,
+                json!({ "user": before.uuid, "from": before.name, "to": to }),
+            )?;
+        accounts::get(change, before.id)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(renamed.info()))
-}
-
-fn record_account(
-    change: &AccessChange<'_>,
-    actor: Actor,
-    before: &Account,
-    to: &Name,
-) -> Result<(), ApiError> {
-    let action = match before.organization_id {
-        Some(_) => "service-account.rename",
-        None => "user.rename",
-    };
-    audit::record(
-        change,
-        &Event {
-            action,
-            actor: Some(actor),
-            organization_id: before.organization_id,
-            subject: to.as_str(),
-            detail: json!({ "user": before.uuid, "from": before.name, "to": to }),
-            ..Event::default()
-        },
-    )?;
-    Ok(())
 }
 
 /// That something may get a name that it has not had: nothing else has it, had it, or has given it up. `holder`: what
@@ -319,14 +276,9 @@ fn require_free(
     holder: Option<(Name, bool)>,
 ) -> Result<(), ApiError> {
     match holder {
-        Some((holder, _)) if holder.folded() == to.folded() => {
-            let noun = reserved_names::noun(kind);
-            return Err(ApiError::Conflict(format!(
-                "another {noun} has the name {to}"
-            )));
-        }
         Some((holder, is_known)) => {
-            return Err(reserved_names::former(kind, to, &holder, is_known));
+            let taken = format!("another {} has the name {to}", reserved_names::noun(kind));
+            return Err(reserved_names::taken(kind, to, &holder, is_known, taken));
         }
         None => reserved_names::require_free(read, kind, to)?,
     }

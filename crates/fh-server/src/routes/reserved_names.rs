@@ -3,20 +3,21 @@
 
 use axum::Json;
 use axum::extract::State;
-use fh_access::ApiError;
-use fh_access::Caller;
+use fh_access::{ApiError, Caller};
 use fh_api::{
     FlakeName, FormerFlakeName, FormerFlakeNameList, Name, NameKind, POLICY_ACCOUNT_PREFIX,
     ReservedNameList,
 };
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::{renames, reserved};
 use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
 
+use super::named;
 use super::path::{FlakePath, OrganizationPath, ReservedNamePath};
 use super::table::{Route, delete, get};
+use super::transaction::change_access;
 use crate::answer::Answer;
 use crate::state::AppState;
 
@@ -67,29 +68,17 @@ pub(crate) async fn free(
     path: ReservedNamePath,
 ) -> Answer<StatusCode> {
     caller.server_administrator()?;
-    let actor = caller.actor()?;
     let (Ok(kind), Ok(name)) = (path.kind.parse::<NameKind>(), path.name.parse()) else {
         return Err(ApiError::NotFound.into());
     };
-    state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            if !reserved::free(change, kind, &name)? {
-                return Err(ApiError::NotFound);
-            }
-            audit::record(
-                change,
-                &Event {
-                    action: "name.free",
-                    actor: Some(actor),
-                    subject: name.as_str(),
-                    detail: json!({ "kind": kind }),
-                    ..Event::default()
-                },
-            )?;
-            Ok::<_, ApiError>(())
-        })
-        .await?;
+    change_access(&state, &caller, move |change, actor| {
+        if !reserved::free(change, kind, &name)? {
+            return Err(ApiError::NotFound);
+        }
+        Event::by(actor, "name.free", name.as_str()).record(change, json!({ "kind": kind }))?;
+        Ok(())
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -127,29 +116,16 @@ pub(crate) async fn free_of_flake(
     path: FlakePath,
 ) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
-    let Ok(name) = path.project.parse::<Name>() else {
-        return Err(ApiError::NotFound.into());
-    };
-    state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let led_to = renames::free_flake_name(change, organization.id, &name)?;
-            let led_to = led_to.ok_or(ApiError::NotFound)?;
-            audit::record(
-                change,
-                &Event {
-                    action: "flake.free-name",
-                    actor: Some(actor),
-                    organization_id: Some(organization.id),
-                    subject: name.as_str(),
-                    detail: json!({ "led_to": led_to }),
-                    ..Event::default()
-                },
-            )?;
-            Ok::<_, ApiError>(())
-        })
-        .await?;
+    let name = named::name(&path.project)?;
+    change_access(&state, &caller, move |change, actor| {
+        let led_to = renames::free_flake_name(change, organization.id, &name)?;
+        let led_to = led_to.ok_or(ApiError::NotFound)?;
+        Event::by(actor, "flake.free-name", name.as_str())
+            .in_organization(organization.id)
+            .record(change, json!({ "led_to": led_to }))?;
+        Ok(())
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -170,9 +146,18 @@ pub(super) fn require_free(read: &Read, kind: NameKind, name: &Name) -> Result<(
     Ok(())
 }
 
-/// Why a name is not given that something had before it was renamed. `holder`: what that is called now, which is told
-/// where the caller may know it; else the name is one that was given up.
-pub(super) fn former(kind: NameKind, name: &Name, holder: &Name, is_known: bool) -> ApiError {
+/// Why a name is not given that something has or had. `holder`: what that is called now, which is told where the caller
+/// may know it, else the name is one that was given up; `taken`: what is told where it has the name.
+pub(super) fn taken(
+    kind: NameKind,
+    name: &Name,
+    holder: &Name,
+    is_known: bool,
+    taken: String,
+) -> ApiError {
+    if holder.folded() == name.folded() {
+        return ApiError::Conflict(taken);
+    }
     if !is_known {
         return given_up(kind, name);
     }

@@ -10,10 +10,9 @@ use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::State;
-use fh_access::ApiError;
-use fh_access::Caller;
+use fh_access::{ApiError, Caller};
 use fh_api::{RevokedToken, TokenRevocation};
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::lineage::{self, Branch, Lineage};
 use fh_persistence::database::tokens::{self, Token};
 use fh_persistence::database::{Timestamp, now};
@@ -25,6 +24,7 @@ use uuid::Uuid;
 
 use super::path::{IdPath, Query};
 use super::token_rules::{deals_with, descendants_of_caller};
+use super::transaction::read;
 use crate::answer::Answer;
 use crate::state::AppState;
 
@@ -51,11 +51,10 @@ pub(super) async fn preview(
     Query(query): Query<RevokeQuery>,
 ) -> Answer<Json<TokenRevocation>> {
     let named = named(&state, &caller, path.id).await?;
-    let found = state
-        .database()
-        .read(move |read| lineage::of(read, named.id, now()))
-        .await?
-        .ok_or(ApiError::NotFound)?;
+    let found = read(&state, move |read| {
+        lineage::of(read, named.id, now())?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     let plan = plan(found, &caller, query.with_made_for_others)?;
     Ok(Json(plan.told(now())))
 }
@@ -89,21 +88,15 @@ pub(super) async fn revoke(
             if revoked > 0 {
                 let others = told.made_for_others.iter().map(|token| token.id);
                 let others: Vec<Uuid> = others.take(MOST_IN_AUDIT_LOG).collect();
-                audit::record(
+                Event::by(actor, "token.revoke", named.user.as_str()).record(
                     change,
-                    &Event {
-                        action: "token.revoke",
-                        actor: Some(actor),
-                        subject: named.user.as_str(),
-                        detail: json!({
-                            "token": named.uuid,
-                            "revoked": revoked,
-                            "with_made_for_others": query.with_made_for_others,
-                            "made_for_others": others,
-                            "made_for_others_count": told.made_for_others.len(),
-                        }),
-                        ..Event::default()
-                    },
+                    json!({
+                        "token": named.uuid,
+                        "revoked": revoked,
+                        "with_made_for_others": query.with_made_for_others,
+                        "made_for_others": others,
+                        "made_for_others_count": told.made_for_others.len(),
+                    }),
                 )?;
             }
             Ok::<_, ApiError>(told)

@@ -3,27 +3,26 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
 use fh_access::workload::Reach;
-use fh_access::{Caller, OrganizationRef};
+use fh_access::{ApiError, Caller, OrganizationRef};
 use fh_api::{ForgeRoot, OwnRoot, RootInfo, RootList};
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::roots;
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::json::json_body;
 use super::path::{OrganizationPath, Query};
 use super::table::{Route, delete, get, post};
+use super::transaction::{change_access, take_away};
 use crate::answer::Answer;
 use crate::state::AppState;
 
 /// The most roots of an organisation, asked for or owned.
 const MAX_ROOTS: i64 = 50;
 
-/// Roots.
 pub(super) fn routes() -> Vec<Route> {
     const ROOTS: &str = "/orgs/{org}/roots";
     vec![
@@ -83,7 +82,6 @@ pub(crate) async fn own(
     request: Request,
 ) -> Answer<Json<RootInfo>> {
     let (organization, confirms) = decided(&caller, &path.org)?;
-    let actor = caller.actor()?;
     let wanted: OwnRoot = json_body(request, state.settings().limits.json_size).await?;
     let root = wanted.root;
     if let ForgeRoot::Kubernetes(issuer) = &root
@@ -94,42 +92,33 @@ pub(crate) async fn own(
         ))
         .into());
     }
-    let info = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let before = roots::get(change, organization.id, &root)?;
-            if before.is_none() && roots::count(change, organization.id)? >= MAX_ROOTS {
-                let sentence = format!("an organisation has at most {MAX_ROOTS} roots");
-                return Err(ApiError::TooMany(sentence, None));
+    let info = change_access(&state, &caller, move |change, actor| {
+        let before = roots::get(change, organization.id, &root)?;
+        if before.is_none() && roots::count(change, organization.id)? >= MAX_ROOTS {
+            let sentence = format!("an organisation has at most {MAX_ROOTS} roots");
+            return Err(ApiError::TooMany(sentence, None));
+        }
+        let mut action = before.is_none().then_some("root.request");
+        roots::request(change, organization.id, &root, actor.account_id)?;
+        if confirms && before.is_none_or(|before| before.confirmed_at.is_none()) {
+            if let Some(owner) = roots::owner(change, &root)? {
+                let other = owner.organization;
+                return Err(ApiError::Conflict(format!(
+                    "{other} owns {root}: remove it there first"
+                )));
             }
-            let mut action = before.is_none().then_some("root.request");
-            roots::request(change, organization.id, &root, actor.account_id)?;
-            if confirms && before.is_none_or(|before| before.confirmed_at.is_none()) {
-                if let Some(owner) = roots::owner(change, &root)? {
-                    let other = owner.organization;
-                    return Err(ApiError::Conflict(format!(
-                        "{other} owns {root}: remove it there first"
-                    )));
-                }
-                roots::confirm(change, organization.id, &root)?;
-                action = Some("root.confirm");
-            }
-            if let Some(action) = action {
-                audit::record(
-                    change,
-                    &Event {
-                        action,
-                        actor: Some(actor),
-                        organization_id: Some(organization.id),
-                        subject: &root.to_string(),
-                        ..Event::default()
-                    },
-                )?;
-            }
-            let now = roots::get(change, organization.id, &root)?.ok_or(ApiError::NotFound)?;
-            Ok::<_, ApiError>(now.info())
-        })
-        .await?;
+            roots::confirm(change, organization.id, &root)?;
+            action = Some("root.confirm");
+        }
+        if let Some(action) = action {
+            Event::by(actor, action, &root.to_string())
+                .in_organization(organization.id)
+                .record(change, Value::Null)?;
+        }
+        let now = roots::get(change, organization.id, &root)?.ok_or(ApiError::NotFound)?;
+        Ok(now.info())
+    })
+    .await?;
     Ok(Json(info))
 }
 
@@ -150,26 +139,14 @@ pub(crate) async fn remove(
     Query(query): Query<RootQuery>,
 ) -> Answer<StatusCode> {
     let (organization, _) = decided(&caller, &path.org)?;
-    let actor = caller.actor()?;
     let root = query.root;
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            if roots::remove(change, organization.id, &root)? {
-                audit::record(
-                    change,
-                    &Event {
-                        action: "root.remove",
-                        actor: Some(actor),
-                        organization_id: Some(organization.id),
-                        subject: &root.to_string(),
-                        detail: json!({}),
-                        ..Event::default()
-                    },
-                )?;
-            }
-            Ok::<_, ApiError>(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    take_away(&state, &caller, move |change, actor| {
+        if roots::remove(change, organization.id, &root)? {
+            Event::by(actor, "root.remove", &root.to_string())
+                .in_organization(organization.id)
+                .record(change, json!({}))?;
+        }
+        Ok(())
+    })
+    .await
 }

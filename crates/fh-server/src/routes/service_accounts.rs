@@ -3,11 +3,10 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::Caller;
+use fh_access::{ApiError, Caller};
 use fh_api::{CreateServiceAccount, NameKind, UserInfo, UserList};
 use fh_persistence::database::accounts::{self, Account};
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use http::StatusCode;
 use serde_json::json;
 
@@ -16,10 +15,10 @@ use super::named;
 use super::path::{MemberPath, OrganizationPath};
 use super::reserved_names;
 use super::table::{Route, delete, get, post};
+use super::transaction::{read, take_away, write};
 use crate::answer::Answer;
 use crate::state::AppState;
 
-/// Service accounts.
 pub(super) fn routes() -> Vec<Route> {
     const ACCOUNTS: &str = "/orgs/{org}/service-accounts";
     const ACCOUNT: &str = "/orgs/{org}/service-accounts/{user}";
@@ -72,11 +71,7 @@ pub(crate) async fn show(
     path: MemberPath,
 ) -> Answer<Json<UserInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let found = state
-        .database()
-        .read(move |read| Ok(named::known_account(read, &path.user)))
-        .await?;
-    let account = found?;
+    let account = read(&state, move |read| named::known_account(read, &path.user)).await?;
     if account.organization_id != Some(organization.id) {
         return Err(ApiError::NotFound.into());
     }
@@ -91,50 +86,36 @@ pub(crate) async fn create(
     request: Request,
 ) -> Answer<(StatusCode, Json<UserInfo>)> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
     let knows_all = caller.server_administrator().is_ok();
     let wanted: CreateServiceAccount =
         json_body(request, state.settings().limits.json_size).await?;
-    let (status, account) = state
-        .database()
-        .write(caller.decided(), move |tx| {
-            if let Some(there) = accounts::find(tx, &wanted.name)? {
-                let same = there.organization_id == Some(organization.id)
-                    && there.trust_policy_id.is_none();
-                if same && wanted.exist_ok {
-                    return Ok((StatusCode::OK, there));
-                }
-                let name = &wanted.name;
-                if there.name.folded() != name.folded() {
-                    let is_known = knows_all || there.organization_id == Some(organization.id);
-                    let kind = NameKind::Account;
-                    return Err(reserved_names::former(kind, name, &there.name, is_known));
-                }
-                return Err(ApiError::Conflict(format!(
-                    "the name {name} is taken: names of users and of service accounts are unique \
-                     on the server"
-                )));
+    let (status, account) = write(&state, &caller, move |tx, actor| {
+        if let Some(there) = accounts::find(tx, &wanted.name)? {
+            let same =
+                there.organization_id == Some(organization.id) && there.trust_policy_id.is_none();
+            if same && wanted.exist_ok {
+                return Ok((StatusCode::OK, there));
             }
-            reserved_names::require_free(tx, NameKind::Account, &wanted.name)?;
-            let account = accounts::insert_of_organization(
-                tx,
-                &wanted.name,
-                (organization.id, &organization.name),
-            )?;
-            audit::record(
-                tx,
-                &Event {
-                    action: "service-account.create",
-                    actor: Some(actor),
-                    organization_id: Some(organization.id),
-                    subject: account.name.as_str(),
-                    detail: json!({ "user": account.uuid }),
-                    ..Event::default()
-                },
-            )?;
-            Ok((StatusCode::CREATED, account))
-        })
-        .await?;
+            let name = &wanted.name;
+            let is_known = knows_all || there.organization_id == Some(organization.id);
+            let taken = format!(
+                "the name {name} is taken: names of users and of service accounts are unique on the server"
+            );
+            let kind = NameKind::Account;
+            return Err(reserved_names::taken(kind, name, &there.name, is_known, taken));
+        }
+        reserved_names::require_free(tx, NameKind::Account, &wanted.name)?;
+        let account = accounts::insert_of_organization(
+            tx,
+            &wanted.name,
+            (organization.id, &organization.name),
+        )?;
+        Event::by(actor, "service-account.create", account.name.as_str())
+            .in_organization(organization.id)
+            .record(tx, json!({ "user": account.uuid }))?;
+        Ok((StatusCode::CREATED, account))
+    })
+    .await?;
     Ok((status, Json(account.info())))
 }
 
@@ -146,30 +127,16 @@ pub(crate) async fn remove(
     path: MemberPath,
 ) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
-    let Ok(name) = path.user.parse() else {
-        return Err(ApiError::NotFound.into());
-    };
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            let account = accounts::find_named(change, &name)?
-                .filter(|account| account.organization_id == Some(organization.id))
-                .ok_or(ApiError::NotFound)?;
-            audit::record(
-                change,
-                &Event {
-                    action: "service-account.remove",
-                    actor: Some(actor),
-                    organization_id: Some(organization.id),
-                    subject: account.name.as_str(),
-                    detail: json!({ "user": account.uuid }),
-                    ..Event::default()
-                },
-            )?;
-            accounts::delete(change, account.id)?;
-            Ok::<_, ApiError>(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    let name = named::name(&path.user)?;
+    take_away(&state, &caller, move |change, actor| {
+        let account = accounts::find_named(change, &name)?
+            .filter(|account| account.organization_id == Some(organization.id))
+            .ok_or(ApiError::NotFound)?;
+        Event::by(actor, "service-account.remove", account.name.as_str())
+            .in_organization(organization.id)
+            .record(change, json!({ "user": account.uuid }))?;
+        accounts::delete(change, account.id)?;
+        Ok(())
+    })
+    .await
 }

@@ -11,8 +11,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use fh_access::ApiError;
-use fh_access::{Address, Caller};
+use fh_access::{Address, ApiError, Caller};
 use fh_api::{Signing, SigningKeyInfo, Standing, SubstituterInfo, SubstituterList, UserKind};
 use fh_persistence::database::organizations;
 use fh_sql::Read;

@@ -5,10 +5,9 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::{Caller, OrganizationRef};
+use fh_access::{ApiError, Caller, OrganizationRef};
 use fh_api::{CreateTeam, TeamDetails, TeamInfo, TeamList, TeamMemberInfo};
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::grants::{self, SubjectId};
 use fh_persistence::database::teams::{self, Team};
 use fh_persistence::database::{DatabaseError, members};
@@ -20,10 +19,10 @@ use super::json::json_body;
 use super::named;
 use super::path::{OrganizationPath, TeamMemberPath, TeamPath};
 use super::table::{Route, delete, get, post, put};
+use super::transaction::{change_access, read, take_away, write};
 use crate::answer::Answer;
 use crate::state::AppState;
 
-/// Teams.
 pub(super) fn routes() -> Vec<Route> {
     const TEAMS: &str = "/orgs/{org}/teams";
     const TEAM: &str = "/orgs/{org}/teams/{team}";
@@ -74,38 +73,27 @@ pub(crate) async fn create(
     request: Request,
 ) -> Answer<(StatusCode, Json<TeamInfo>)> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
     let wanted: CreateTeam = json_body(request, state.settings().limits.json_size).await?;
-    let (status, team) = state
-        .database()
-        .write(caller.decided(), move |tx| {
-            let team = match teams::insert(tx, organization.id, &wanted.name) {
-                Err(error) if error.is_unique_violation() && wanted.exist_ok => {
-                    let there = teams::find(tx, organization.id, &wanted.name)?;
-                    return Ok((StatusCode::OK, there.ok_or(ApiError::NotFound)?));
-                }
-                Err(error) if error.is_unique_violation() => {
-                    let (name, org) = (&wanted.name, &organization.name);
-                    return Err(ApiError::Conflict(format!(
-                        "the team {name} of {org} exists already"
-                    )));
-                }
-                made => made?,
-            };
-            audit::record(
-                tx,
-                &Event {
-                    action: "team.create",
-                    actor: Some(actor),
-                    organization_id: Some(organization.id),
-                    subject: team.name.as_str(),
-                    detail: json!({ "team": team.uuid }),
-                    ..Event::default()
-                },
-            )?;
-            Ok((StatusCode::CREATED, team))
-        })
-        .await?;
+    let (status, team) = write(&state, &caller, move |tx, actor| {
+        let team = match teams::insert(tx, organization.id, &wanted.name) {
+            Err(error) if error.is_unique_violation() && wanted.exist_ok => {
+                let there = teams::find(tx, organization.id, &wanted.name)?;
+                return Ok((StatusCode::OK, there.ok_or(ApiError::NotFound)?));
+            }
+            Err(error) if error.is_unique_violation() => {
+                let (name, org) = (&wanted.name, &organization.name);
+                return Err(ApiError::Conflict(format!(
+                    "the team {name} of {org} exists already"
+                )));
+            }
+            made => made?,
+        };
+        Event::by(actor, "team.create", team.name.as_str())
+            .in_organization(organization.id)
+            .record(tx, json!({ "team": team.uuid }))?;
+        Ok((StatusCode::CREATED, team))
+    })
+    .await?;
     Ok((status, Json(team.info())))
 }
 
@@ -116,9 +104,7 @@ pub(crate) async fn show(
     path: TeamPath,
 ) -> Answer<Json<TeamDetails>> {
     let organization = caller.organization_of_member(&path.org)?;
-    let Ok(name) = path.team.parse() else {
-        return Err(ApiError::NotFound.into());
-    };
+    let name = named::name(&path.team)?;
     let found = state
         .database()
         .read(move |read| {
@@ -143,28 +129,19 @@ pub(crate) async fn remove(
     path: TeamPath,
 ) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            let team = named::team(change, &organization, &path.team)?;
-            decides_about(change, &organization, &team)?;
-            audit::record(
+    take_away(&state, &caller, move |change, actor| {
+        let team = named::team(change, &organization, &path.team)?;
+        decides_about(change, &organization, &team)?;
+        Event::by(actor, "team.delete", team.name.as_str())
+            .in_organization(organization.id)
+            .record(
                 change,
-                &Event {
-                    action: "team.delete",
-                    actor: Some(actor),
-                    organization_id: Some(organization.id),
-                    subject: team.name.as_str(),
-                    detail: json!({ "team": team.uuid, "members": team.members }),
-                    ..Event::default()
-                },
+                json!({ "team": team.uuid, "members": team.members }),
             )?;
-            teams::delete(change, team.id)?;
-            Ok::<_, ApiError>(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+        teams::delete(change, team.id)?;
+        Ok(())
+    })
+    .await
 }
 
 /// `GET /api/v1/orgs/{org}/teams/{team}/members/{user}`: for members of the organisation, also by a former name.
@@ -174,17 +151,14 @@ pub(crate) async fn show_member(
     path: TeamMemberPath,
 ) -> Answer<Json<TeamMemberInfo>> {
     let organization = caller.organization_of_member(&path.org)?;
-    let found = state.database().read(move |read| {
-        let find = || {
-            let team = named::team(read, &organization, &path.team)?;
-            let account = named::known_account(read, &path.user)?;
-            let mut members = teams::members(read, team.id)?.into_iter();
-            let member = members.find(|member| member.user == account.name);
-            member.ok_or(ApiError::NotFound)
-        };
-        Ok(find())
+    let found = read(&state, move |read| {
+        let team = named::team(read, &organization, &path.team)?;
+        let account = named::known_account(read, &path.user)?;
+        let mut members = teams::members(read, team.id)?.into_iter();
+        let member = members.find(|member| member.user == account.name);
+        member.ok_or(ApiError::NotFound)
     });
-    Ok(Json(found.await??))
+    Ok(Json(found.await?))
 }
 
 /// `PUT /api/v1/orgs/{org}/teams/{team}/members/{user}`: only members of the organisation can be in
@@ -195,43 +169,35 @@ pub(crate) async fn add_member(
     path: TeamMemberPath,
 ) -> Answer<Json<TeamMemberInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
-    let info = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let team = named::team(change, &organization, &path.team)?;
-            decides_about(change, &organization, &team)?;
-            let account = named::account(change, &path.user)?;
-            if members::get(change, organization.id, account.id)?.is_none() {
-                return Err(ApiError::InvalidContent(format!(
-                    "{} is not a member of {}, and only members can be in its teams",
-                    account.name, organization.name
-                )));
-            }
-            let (since, is_new) = teams::add_member(change, team.id, account.id)?;
-            if is_new {
-                audit::record(
+    let info = change_access(&state, &caller, move |change, actor| {
+        let team = named::team(change, &organization, &path.team)?;
+        decides_about(change, &organization, &team)?;
+        let account = named::account(change, &path.user)?;
+        if members::get(change, organization.id, account.id)?.is_none() {
+            return Err(ApiError::InvalidContent(format!(
+                "{} is not a member of {}, and only members can be in its teams",
+                account.name, organization.name
+            )));
+        }
+        let (since, is_new) = teams::add_member(change, team.id, account.id)?;
+        if is_new {
+            Event::by(actor, "team.add", account.name.as_str())
+                .in_organization(organization.id)
+                .record(
                     change,
-                    &Event {
-                        action: "team.add",
-                        actor: Some(actor),
-                        organization_id: Some(organization.id),
-                        subject: account.name.as_str(),
-                        detail: json!({
-                            "team": team.uuid,
-                            "name": team.name,
-                            "user": account.uuid,
-                        }),
-                        ..Event::default()
-                    },
+                    json!({
+                        "team": team.uuid,
+                        "name": team.name,
+                        "user": account.uuid,
+                    }),
                 )?;
-            }
-            Ok(TeamMemberInfo {
-                user: account.name,
-                created_at: since.to_date_time(),
-            })
+        }
+        Ok(TeamMemberInfo {
+            user: account.name,
+            created_at: since.to_date_time(),
         })
-        .await?;
+    })
+    .await?;
     Ok(Json(info))
 }
 
@@ -243,34 +209,25 @@ pub(crate) async fn remove_member(
     path: TeamMemberPath,
 ) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
-    let actor = caller.actor()?;
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            let team = named::team(change, &organization, &path.team)?;
-            decides_about(change, &organization, &team)?;
-            let account = named::account(change, &path.user)?;
-            if teams::remove_member(change, team.id, account.id)? {
-                audit::record(
+    take_away(&state, &caller, move |change, actor| {
+        let team = named::team(change, &organization, &path.team)?;
+        decides_about(change, &organization, &team)?;
+        let account = named::account(change, &path.user)?;
+        if teams::remove_member(change, team.id, account.id)? {
+            Event::by(actor, "team.remove", account.name.as_str())
+                .in_organization(organization.id)
+                .record(
                     change,
-                    &Event {
-                        action: "team.remove",
-                        actor: Some(actor),
-                        organization_id: Some(organization.id),
-                        subject: account.name.as_str(),
-                        detail: json!({
-                            "team": team.uuid,
-                            "name": team.name,
-                            "user": account.uuid,
-                        }),
-                        ..Event::default()
-                    },
+                    json!({
+                        "team": team.uuid,
+                        "name": team.name,
+                        "user": account.uuid,
+                    }),
                 )?;
-            }
-            Ok::<_, ApiError>(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// That the caller may say who is in a team.

@@ -6,24 +6,25 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
 use fh_access::workload::{Refusal, examine};
-use fh_access::{Caller, OrganizationRef, Principal};
+use fh_access::{ApiError, Caller, OrganizationRef, Principal};
 use fh_api::{
     Name, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo, TrustPolicyList, TrustTest,
 };
 use fh_auth::identity::{KeySet, Unverified, claims};
 use fh_auth::policy::{Policy, makes_administrators, permissions_given};
 use fh_persistence::clock;
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::organizations;
 use fh_persistence::database::trust::{self, TrustPolicy};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::json::json_body;
+use super::named;
 use super::path::{OrganizationPath, TrustPath};
 use super::table::{Route, delete, get, post, put};
+use super::transaction::{change_access_taking, read, take_away};
 use crate::answer::Answer;
 use crate::state::AppState;
 
@@ -33,7 +34,6 @@ const MAX_POLICIES: i64 = 100;
 /// The longest key set that a policy brings, in bytes of JSON.
 const MAX_KEYS: usize = 16 << 10;
 
-/// Trust policies.
 pub(super) fn routes() -> Vec<Route> {
     const POLICY: &str = "/orgs/{org}/trust/{policy}";
     vec![
@@ -91,12 +91,11 @@ pub(crate) async fn show(
     path: TrustPath,
 ) -> Answer<Json<TrustPolicyInfo>> {
     let organization = administered(&caller, &path.org)?;
-    let name: Name = path.policy.parse().map_err(|_| ApiError::NotFound)?;
-    let found = state
-        .database()
-        .read(move |read| trust::find(read, organization, &name))
-        .await?
-        .ok_or(ApiError::NotFound)?;
+    let name = named::name(&path.policy)?;
+    let found = read(&state, move |read| {
+        trust::find(read, organization, &name)?.ok_or(ApiError::NotFound)
+    })
+    .await?;
     Ok(Json(found.info()))
 }
 
@@ -110,7 +109,6 @@ pub(crate) async fn set(
 ) -> Answer<Json<TrustPolicyInfo>> {
     let administered = caller.organization_to_administer(&path.org)?;
     let organization = administered.id;
-    let actor = caller.actor()?;
     let mut wanted: SetTrustPolicy = json_body(request, state.settings().limits.json_size).await?;
     wanted.flakes = caller.present(wanted.flakes);
     let invalid = |error: String| ApiError::BadRequest(error);
@@ -144,64 +142,53 @@ pub(crate) async fn set(
         })
     };
     // If it does no more by then, access has changed, and all of this is decided again.
-    let decided = match caller.decided() {
-        decided if narrows.await? => decided.taking_away(),
-        decided => decided,
-    };
-    let policy = state
-        .database()
-        .change_access(decided, move |change| {
-            let before = trust::find(change, organization, &name)?;
-            let (id, action) = match &before {
-                None => {
-                    if trust::count(change, organization)? >= MAX_POLICIES {
-                        let sentence =
-                            format!("an organisation has at most {MAX_POLICIES} trust policies");
-                        return Err(ApiError::TooMany(sentence, None));
-                    }
-                    let by = actor.account_id;
-                    let jwks = jwks.as_deref();
-                    let id = trust::insert(change, organization, &name, &policy, jwks, by)?;
-                    (id, "trust.create")
+    let policy = change_access_taking(&state, &caller, narrows.await?, move |change, actor| {
+        let before = trust::find(change, organization, &name)?;
+        let (id, action) = match &before {
+            None => {
+                if trust::count(change, organization)? >= MAX_POLICIES {
+                    let sentence =
+                        format!("an organisation has at most {MAX_POLICIES} trust policies");
+                    return Err(ApiError::TooMany(sentence, None));
                 }
-                Some(before) => {
-                    if before.policy.builder {
-                        decides_about_builders(&administered)?;
-                    }
-                    decides_about_administrators(&administered, &before.policy)?;
-                    let policy = with_ids_of(policy, before, jwks.as_deref());
-                    if policy == before.policy && jwks == before.jwks {
-                        return Ok(before.clone());
-                    }
-                    if only_new {
-                        return Err(ApiError::Conflict(format!(
-                            "{} already has a trust policy {} with other content",
-                            administered.name, before.name
-                        )));
-                    }
-                    trust::replace(change, before.id, &policy, jwks.as_deref())?;
-                    (before.id, "trust.replace")
+                let by = actor.account_id;
+                let jwks = jwks.as_deref();
+                let id = trust::insert(change, organization, &name, &policy, jwks, by)?;
+                (id, "trust.create")
+            }
+            Some(before) => {
+                if before.policy.builder {
+                    decides_about_builders(&administered)?;
                 }
-            };
-            let set = trust::get(change, id)?.ok_or(ApiError::NotFound)?;
-            audit::record(
+                decides_about_administrators(&administered, &before.policy)?;
+                let policy = with_ids_of(policy, before, jwks.as_deref());
+                if policy == before.policy && jwks == before.jwks {
+                    return Ok(before.clone());
+                }
+                if only_new {
+                    return Err(ApiError::Conflict(format!(
+                        "{} already has a trust policy {} with other content",
+                        administered.name, before.name
+                    )));
+                }
+                trust::replace(change, before.id, &policy, jwks.as_deref())?;
+                (before.id, "trust.replace")
+            }
+        };
+        let set = trust::get(change, id)?.ok_or(ApiError::NotFound)?;
+        Event::by(actor, action, set.name.as_str())
+            .in_organization(organization)
+            .record(
                 change,
-                &Event {
-                    action,
-                    actor: Some(actor),
-                    organization_id: Some(organization),
-                    subject: set.name.as_str(),
-                    detail: json!({
-                        "policy": set.uuid,
-                        "from": before.map(|before| told(&before)),
-                        "to": told(&set),
-                    }),
-                    ..Event::default()
-                },
+                json!({
+                    "policy": set.uuid,
+                    "from": before.map(|before| told(&before)),
+                    "to": told(&set),
+                }),
             )?;
-            Ok::<_, ApiError>(set)
-        })
-        .await?;
+        Ok(set)
+    })
+    .await?;
     Ok(Json(policy.info()))
 }
 
@@ -320,33 +307,24 @@ pub(crate) async fn remove(
 ) -> Answer<StatusCode> {
     let administered = caller.organization_to_administer(&path.org)?;
     let organization = administered.id;
-    let actor = caller.actor()?;
     let Ok(name) = path.policy.parse::<Name>() else {
         return Ok(StatusCode::NO_CONTENT);
     };
-    state
-        .database()
-        .change_access(caller.decided().taking_away(), move |change| {
-            let Some(found) = trust::find(change, organization, &name)? else {
-                return Ok(());
-            };
-            decides_about_administrators(&administered, &found.policy)?;
-            trust::remove(change, found.id)?;
-            audit::record(
+    take_away(&state, &caller, move |change, actor| {
+        let Some(found) = trust::find(change, organization, &name)? else {
+            return Ok(());
+        };
+        decides_about_administrators(&administered, &found.policy)?;
+        trust::remove(change, found.id)?;
+        Event::by(actor, "trust.delete", found.name.as_str())
+            .in_organization(organization)
+            .record(
                 change,
-                &Event {
-                    action: "trust.delete",
-                    actor: Some(actor),
-                    organization_id: Some(organization),
-                    subject: found.name.as_str(),
-                    detail: json!({ "policy": found.uuid, "from": told(&found) }),
-                    ..Event::default()
-                },
+                json!({ "policy": found.uuid, "from": told(&found) }),
             )?;
-            Ok::<_, ApiError>(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+        Ok(())
+    })
+    .await
 }
 
 /// `POST /api/v1/orgs/{org}/trust-test`.

@@ -49,7 +49,7 @@ impl Taken {
 
 /// An argument of a handler.
 pub(in crate::routes) trait Argument {
-    /// What it takes.
+    /// What of a request it takes, for the document.
     fn taken() -> Taken;
 }
 

@@ -57,7 +57,7 @@ enum AnswerContent {
 pub(super) struct NamedPart {
     /// As it stands in the address.
     pub(super) name: &'static str,
-    /// What it is.
+    /// What it names, for the document.
     pub(super) description: &'static str,
     /// One that is there on every server, if there is one.
     pub(super) example: Option<&'static str>,
@@ -221,9 +221,9 @@ methods! {
 
 /// Routes with the noun that heads them in the document.
 pub(super) struct Group {
-    /// The noun.
+    /// The noun that the routes are about.
     pub(super) name: &'static str,
-    /// The routes.
+    /// Its routes, in the order of the document.
     pub(super) routes: Vec<Route>,
 }
 

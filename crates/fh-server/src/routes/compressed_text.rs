@@ -1,7 +1,7 @@
-//! Serving text that is kept compressed: listings and build logs.
+//! Serving text that is stored compressed: listings and build logs.
 //!
 //! Clients of Nix differ: 2.8 understands no encoding that it has not asked for and asks for none, 2.26
-//! and later ask for zstd among others. Who does gets the kept bytes as they are, everybody else gets
+//! and later ask for zstd among others. Who does gets the stored bytes as they are, everybody else gets
 //! them decompressed while they are sent.
 
 use std::fs::File;
@@ -33,10 +33,10 @@ enum Encoding {
     Zstd,
 }
 
-/// A text as it is kept: zstd frames.
+/// A text as it is stored: zstd frames.
 #[derive(Debug)]
-pub(super) struct Kept {
-    /// The compressed bytes.
+pub(super) struct CompressedText {
+    /// The bytes, compressed with zstd.
     pub(super) content: Content,
     /// How many they are.
     pub(super) compressed_size: u64,
@@ -49,7 +49,7 @@ pub(super) struct Kept {
 pub(super) enum Content {
     /// In a file, which stands at its start.
     File(File),
-    /// In memory.
+    /// In memory, all of it.
     Memory(Bytes),
 }
 
@@ -110,18 +110,18 @@ impl<'a> Answering<'a> {
     }
 
     /// Answers with the text.
-    pub(super) async fn with(mut self, kept: Kept) -> Result<Response, ApiError> {
+    pub(super) async fn with(mut self, text: CompressedText) -> Result<Response, ApiError> {
         let length = match self.encoding {
-            Encoding::Identity => kept.size,
+            Encoding::Identity => text.size,
             Encoding::Zstd => {
                 let zstd = HeaderValue::from_static("zstd");
                 self.headers.insert(CONTENT_ENCODING, zstd);
-                kept.compressed_size
+                text.compressed_size
             }
         };
         self.headers
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
-        let body = match (self.method, self.encoding, kept.content) {
+        let body = match (self.method, self.encoding, text.content) {
             (&Method::HEAD, _, _) => Body::empty(),
             (_, Encoding::Zstd, Content::Memory(bytes)) => Body::from(bytes),
             (_, Encoding::Zstd, Content::File(file)) => body(file, length).await?,
