@@ -103,7 +103,8 @@ pub fn rotate(tx: &Tx<'_>, owner: KeyOwner, names: &KeyNames) -> Result<SigningK
 
 fn make(tx: &Tx<'_>, owner: KeyOwner, names: &KeyNames, state: KeyState) -> Result<(), KeyError> {
     let base = names.base(tx, owner)?;
-    let number = next_number(tx, owner, &base)?;
+    let own = keys::list_of(tx, owner)?.into_iter().map(|key| key.name);
+    let number = next_number(own.chain(keys::names_with_number(tx, &base)?));
     let key = SecretKey::generate(&format!("{base}-{number}"))
         .map_err(|error| KeyError::Make(error.into()))?;
     let secret = key.to_secret_string();
@@ -111,16 +112,14 @@ fn make(tx: &Tx<'_>, owner: KeyOwner, names: &KeyNames, state: KeyState) -> Resu
     Ok(())
 }
 
-/// One more than any number that the owner has used, whatever stood in front of it, and than any that
-/// anybody has used behind the same text: no name comes twice.
-fn next_number(read: &Read, owner: KeyOwner, base: &str) -> Result<u64, KeyError> {
-    let own = keys::list_of(read, owner)?.into_iter().map(|key| key.name);
-    let same = keys::names_with_number(read, base)?;
-    let used = own.chain(same).filter_map(|name| {
+/// The number of a new key: one more than any in these names. They are those that the owner has used, whatever stood in
+/// front of the number, and those that anybody has used behind the same text: no name comes twice.
+fn next_number(used: impl Iterator<Item = String>) -> u64 {
+    let numbers = used.filter_map(|name| {
         let (_, number) = name.rsplit_once('-')?;
         number.parse::<u64>().ok()
     });
-    Ok(used.max().unwrap_or(0).saturating_add(1))
+    numbers.max().unwrap_or(0).saturating_add(1)
 }
 
 #[cfg(test)]
@@ -136,6 +135,19 @@ mod tests {
         );
         for host in ["127.0.0.1", "::1", "localhost", "fh.localhost", "cache"] {
             assert_eq!(default_key_name(host, id), "fh-00000000beef", "{host}");
+        }
+    }
+    #[test]
+    fn no_number_comes_twice() {
+        for (used, number) in [
+            (vec![], 1),
+            (vec!["cache.example.org-1", "cache.example.org-2"], 3),
+            (vec!["other.example.org-7", "cache.example.org-2"], 8),
+            (vec!["cache.example.org-x", "cache"], 1),
+            (vec!["cache-18446744073709551615"], u64::MAX),
+        ] {
+            let used = used.into_iter().map(str::to_owned);
+            assert_eq!(next_number(used), number);
         }
     }
 }

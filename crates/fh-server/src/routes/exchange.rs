@@ -6,39 +6,38 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use fh_access::ApiError;
-use fh_access::Source;
-use fh_access::request_id;
 use fh_access::workload::{Admission, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved};
+use fh_access::{ApiError, Source, request_id};
+use fh_api::Permission;
 use fh_api::oauth::{
     ACCESS_TOKEN_TYPE, AWS_TOKEN_TYPE, ExchangeAnswer, ExchangeRequest, ID_TOKEN_TYPE,
-    JWT_TOKEN_TYPE, NonceAnswer, OAuthErrorBody, TOKEN_EXCHANGE,
+    JWT_TOKEN_TYPE, NonceAnswer, TOKEN_EXCHANGE,
 };
-use fh_api::{Permission, UnknownWord};
 use fh_auth::identity::Unverified;
-use fh_auth::{Narrowing, TokenScope};
 use fh_persistence::clock;
-use fh_persistence::database::audit::{self, Actor, Denial, Event};
-use fh_persistence::database::tokens::{self, NewToken};
+use fh_persistence::database::audit::{Actor, Denial, Event};
 use fh_persistence::database::{Decided, Timestamp, accounts, assertions, now};
 use fh_persistence::identity::Identity;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::json::read;
+use super::oauth_error::OAuthError;
+use super::plans;
+use super::plans::exchange::{Facts, Held, Terms};
 use super::table::{Errors, Route, post};
-use crate::answer::{Answer, Failed};
+use super::token_rules::write_token;
+use crate::answer::Answer;
 use crate::bootstrap::sign;
 use crate::state::AppState;
 
 /// The largest body, in bytes: an identity, encoded once more.
 const MAX_BODY: u64 = 32 << 10;
 
-/// The exchange.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         post(
@@ -58,69 +57,6 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<NonceAnswer>(200)
         .refuses(&[500]),
     ]
-}
-
-/// An error of OAuth.
-pub(crate) struct OAuthError {
-    word: &'static str,
-    cause: ApiError,
-}
-
-impl OAuthError {
-    fn new(word: &'static str, sentence: impl Into<String>) -> Self {
-        Self {
-            word,
-            cause: ApiError::BadRequest(sentence.into()),
-        }
-    }
-
-    /// Whether somebody wanted what they may not have; else the request was wrong, or the server is.
-    fn is_refusal(&self) -> bool {
-        ["invalid_grant", "invalid_scope", "invalid_target"].contains(&self.word)
-    }
-}
-
-impl<E: Into<ApiError>> From<E> for OAuthError {
-    fn from(error: E) -> Self {
-        let cause = error.into();
-        let word = match &cause {
-            ApiError::Unauthorized(_) => "invalid_grant",
-            ApiError::Unavailable(_) | ApiError::NoRoom | ApiError::Stale => {
-                "temporarily_unavailable"
-            }
-            ApiError::Internal(_) => "server_error",
-            _ => "invalid_request",
-        };
-        Self { word, cause }
-    }
-}
-
-impl IntoResponse for OAuthError {
-    fn into_response(self) -> Response {
-        let message = self.cause.message();
-        let rendered = Failed::from(self.cause).into_response();
-        // Who shows a bad identity is not asked for other credentials (RFC 6749, section 5.2).
-        let status = match rendered.status() {
-            StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
-            status => status,
-        };
-        let body = OAuthErrorBody {
-            error: self.word.to_owned(),
-            error_description: message.clone(),
-            code: Some(status.as_u16()),
-            message: Some(message),
-            request_id: request_id(),
-        };
-        let mut response = (status, Json(body)).into_response();
-        for (name, value) in rendered.headers() {
-            if *name != WWW_AUTHENTICATE && !response.headers().contains_key(name) {
-                response.headers_mut().insert(name, value.clone());
-            }
-        }
-        response.headers_mut().remove(http::header::CONTENT_LENGTH);
-        *response.extensions_mut() = rendered.extensions().clone();
-        response
-    }
 }
 
 /// What a workload hears that is not let in.
@@ -153,7 +89,7 @@ pub(crate) async fn exchange(
     {
         state
             .denials()
-            .note(denial(source, verified, error.word), None);
+            .note(denial(source, verified, error.word()), None);
     }
     answered
 }
@@ -226,21 +162,14 @@ async fn answer(
         state.limiter().login_failed(source)?;
     }
     let (shown, admission) = admitted.map_err(refused_by)?;
-    let scope = scope(&admission, asked.scope.as_deref())?;
-    let longest = admission
-        .max_lifetime()
-        .min(state.settings().tokens.max_lifetime.as_secs());
-    let lifetime = match asked.expires_in {
-        Some(0) => {
-            return Err(OAuthError::new(
-                "invalid_request",
-                "the field expires_in must be at least 1 second",
-            ));
-        }
-        asked => asked.unwrap_or(longest).min(longest),
+    let longest = admission.max_lifetime();
+    let held = Held {
+        scope: admission.scope(true),
+        longest: longest.min(state.settings().tokens.max_lifetime.as_secs()),
     };
+    let terms = plans::exchange::decide(&held, &asked)?;
     let decided = Decided::at(generation);
-    let answer = issue(state, source, shown, &admission, decided, scope, lifetime).await?;
+    let answer = issue(state, source, shown, &admission, decided, terms).await?;
     let mut response = Json(answer).into_response();
     response
         .headers_mut()
@@ -291,25 +220,6 @@ pub(crate) async fn nonce(State(state): State<AppState>) -> Answer<Response> {
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// The permissions that are asked for, or all.
-fn scope(admission: &Admission, asked: Option<&str>) -> Result<TokenScope, OAuthError> {
-    let held = admission.scope(true);
-    let Some(asked) = asked else {
-        return Ok(held);
-    };
-    let invalid = |error: String| OAuthError::new("invalid_scope", error);
-    let permissions = asked
-        .split_ascii_whitespace()
-        .map(str::parse)
-        .collect::<Result<Vec<Permission>, UnknownWord>>()
-        .map_err(|error| invalid(error.to_string()))?;
-    held.restrict(Narrowing {
-        permissions: Some(permissions),
-        ..Narrowing::default()
-    })
-    .map_err(|_| invalid("the workload does not have all of the requested permissions".to_owned()))
-}
-
 /// Makes the token.
 async fn issue(
     state: &AppState,
@@ -317,8 +227,7 @@ async fn issue(
     shown: Shown,
     admission: &Admission,
     decided: Decided,
-    scope: TokenScope,
-    lifetime: u64,
+    terms: Terms,
 ) -> Result<ExchangeAnswer, ApiError> {
     let policy = admission.policy();
     let (account_id, user) = (policy.account_id, policy.account.to_string());
@@ -328,37 +237,22 @@ async fn issue(
     let audited = admission.audited(&shown.identity);
     let claims = shown.identity.to_json().map_err(ApiError::internal)?;
     let created_at = now().whole_seconds();
-    let expires_at = created_at.plus_seconds(lifetime);
-    let permissions: Vec<&str> = scope.permissions().map(Permission::as_str).collect();
+    let lifetime = terms.lifetime;
+    let permissions: Vec<&str> = terms.scope.permissions().map(Permission::as_str).collect();
     let permissions = permissions.join(" ");
     let (token, account) = state
         .database()
         .write(decided, move |tx| {
-            let account = accounts::get(tx, account_id)?.ok_or_else(refused)?;
-            if !assertions::use_once(tx, &shown.digest, shown.until)? {
-                return Err(ApiError::Unauthorized(
-                    "this identity was exchanged already, and each can be exchanged only once: get a new one"
-                        .to_owned(),
-                ));
-            }
-            let spoken_for = acting.for_token(tx)?;
-            let uuid = tokens::insert(
-                tx,
-                &NewToken {
-                    account_id,
-                    parent_id: None,
-                    description: Some("exchanged for the identity of a workload"),
-                    scope: &scope,
-                    path_set_id: None,
-                    claims: Some(&claims),
-                    acting: Some(&spoken_for),
-                    created_at,
-                    created_by: Some(account_id),
-                    expires_at,
-                    terms: tokens::RenewalTerms::default(),
-                },
-            )?;
-            let token = tokens::find(tx, uuid)?.ok_or_else(refused)?;
+            let account = accounts::get(tx, account_id)?;
+            // Nothing is used up where the account is gone: the transaction ends without effect.
+            let facts = Facts {
+                is_first: assertions::use_once(tx, &shown.digest, shown.until)?,
+                acting: acting.for_token(tx)?,
+                account,
+                claims,
+            };
+            let new = plans::exchange::token(&terms, &facts, created_at)?;
+            let token = write_token(tx, &new)?;
             let actor = Actor {
                 account_id,
                 user,
@@ -370,23 +264,19 @@ async fn issue(
             };
             let told = token.info();
             // In the organisation that it acts for alone.
-            audit::record(
-                tx,
-                &Event {
-                    action: "token.exchange",
-                    actor: Some(actor),
-                    organization_id: Some(acting.organization),
-                    subject: &subject,
-                    detail: json!({
-                        "token": uuid,
+            Event::by(actor, "token.exchange", &subject)
+                .in_organization(acting.organization)
+                .record(
+                    tx,
+                    json!({
+                        "token": token.uuid,
                         "policies": info.policies,
                         "permissions": told.permissions,
                         "flakes": told.flakes,
-                        "expires_at": expires_at.to_string(),
+                        "expires_at": token.expires_at.to_string(),
                     }),
-                    ..Event::default()
-                },
-            )?;
+                )?;
+            let account = facts.account.ok_or(ApiError::NotFound)?;
             Ok::<_, ApiError>((token, account))
         })
         .await?;
@@ -401,11 +291,6 @@ async fn issue(
         expires_in: lifetime,
         scope: permissions,
     })
-}
-
-/// The policy went away in the meantime.
-fn refused() -> ApiError {
-    Refusal::Untrusted("its policy was removed".to_owned()).into()
 }
 
 /// The form, in which no field that matters stands twice.

@@ -5,7 +5,7 @@
 //! after a time of grace in which both are good; it cannot be renewed in that time. What came of it stands, and the
 //! answer lists it: whoever rotates a token because it was stolen ends what the thief made by revoking that. Where a
 //! token replaces itself, its renewals count from the first on; where an administrator replaces one of another account,
-//! they count anew, within what bounds [a token for another account](super::renewal::terms_for_another).
+//! they count anew, within what bounds [a token for another account](super::plans::renewal::Asking::terms_for_another).
 //!
 //! Invariants:
 //! - an account has no more valid tokens than it may, as after any other way to get one: with a time of grace there
@@ -15,23 +15,25 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::Caller;
+use fh_access::{ApiError, Caller};
 use fh_api::{MAX_LISTED_TOKENS, MintedToken, Permission, RevokedToken, RotateToken, RotatedToken};
-use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::audit::Event;
 use fh_persistence::database::lineage;
-use fh_persistence::database::tokens::{self, NewToken, RenewalTerms, Token};
+use fh_persistence::database::tokens::{self, Token};
 use fh_persistence::database::{DatabaseError, accounts, now};
+use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::json::json_body;
 use super::path::IdPath;
-use super::renewal;
+use super::plans::rotation::{self, Facts, Wanted};
 use super::revocation::told;
 use super::token_rules::{
-    asking, descendants_of_caller, lifetime, may_replace, minted, minting_token, room_for_one_more,
+    asking, descendants_of_caller, may_replace, minted, minting_token, valid_tokens, write_token,
 };
+use super::transaction::change_access;
 use crate::answer::Answer;
 use crate::state::AppState;
 
@@ -59,84 +61,36 @@ pub(super) async fn rotate(
     {
         return Err(ApiError::NotFound.into());
     }
-    let created_at = now().whole_seconds();
     let settings = state.settings().tokens;
     let most = state.settings().limits.tokens;
-    let longest = settings.max_lifetime.as_secs();
-    let asked = lifetime(wanted.expires_in, longest)?;
-    let lasts = asked.unwrap_or(former.lifetime().min(longest));
-    let expires_at = created_at.plus_seconds(lasts).min(principal.expires_at);
-    let ends_at = now()
-        .plus_seconds(wanted.grace.unwrap_or(0))
-        .whole_seconds();
+    let (asked, grace) = (wanted.expires_in, wanted.grace);
+    let created_at = now().whole_seconds();
+    let lasted = former.lifetime();
+    let end = principal.expires_at;
+    let wanted = Wanted::new(asked, grace, lasted, end, settings, created_at)?;
     let asking_token = minting_token(principal)?;
-    let actor = caller.actor()?;
-    let (token, account, parent_id) = state
-        .database()
-        .change_access(caller.decided(), move |change| {
-            let parent = asking(change, asking_token)?;
-            let former = tokens::find(change, former.uuid)?.ok_or(ApiError::NotFound)?;
-            if !former.is_good(now()) {
-                return Err(ApiError::Conflict(
-                    "the token is no longer valid: create a new one".to_owned(),
-                ));
+    let (token, account, known) = change_access(&state, &caller, move |change, actor| {
+        let facts = facts(change, asking_token, former.uuid)?;
+        let plan = rotation::decide(&wanted, &facts, settings, most)?;
+        let token = write_token(change, &plan.new)?;
+        match plan.former_ends {
+            Some(at) => tokens::end(change, plan.former.id, at)?,
+            None => {
+                tokens::revoke(change, &[plan.former.id])?;
             }
-            let account = accounts::get(change, former.account_id)?.ok_or(ApiError::NotFound)?;
-            let has_grace = wanted.grace.is_some_and(|grace| grace > 0);
-            if has_grace {
-                room_for_one_more(change, &account, most)?;
-            }
-            let expires_at = expires_at.min(parent.expires_at);
-            let bounds = if parent.account_id == former.account_id {
-                terms(&former, &parent)
-            } else {
-                renewal::terms_for_another(change, &parent, settings)?
-            };
-            let terms = RenewalTerms {
-                lifetime: Some(lasts.min(former.lifetime().max(parent.lifetime()))),
-                ..bounds
-            };
-            let uuid = tokens::insert(
-                change,
-                &NewToken {
-                    account_id: former.account_id,
-                    parent_id: Some(parent.id),
-                    description: former.description.as_deref(),
-                    scope: &former.scope,
-                    path_set_id: former.path_set_id,
-                    claims: former.claims.as_deref(),
-                    acting: former.acting.as_ref(),
-                    created_at,
-                    created_by: Some(actor.account_id),
-                    expires_at,
-                    terms,
-                },
-            )?;
-            if has_grace {
-                tokens::end(change, former.id, ends_at)?;
-            } else {
-                tokens::revoke(change, &[former.id])?;
-            }
-            audit::record(
-                change,
-                &Event {
-                    action: "token.rotate",
-                    actor: Some(actor),
-                    subject: account.name.as_str(),
-                    detail: json!({
-                        "token": uuid,
-                        "former": former.uuid,
-                        "grace": wanted.grace,
-                        "expires_at": expires_at.to_string(),
-                    }),
-                    ..Event::default()
-                },
-            )?;
-            let token = tokens::find(change, uuid)?.ok_or(ApiError::NotFound)?;
-            Ok::<_, ApiError>((token, account, parent.id))
-        })
-        .await?;
-    let left = left(&state, [former.id, parent_id, token.id]).await?;
+        }
+        let detail = json!({
+            "token": token.uuid,
+            "former": plan.former.uuid,
+            "grace": grace,
+            "expires_at": token.expires_at.to_string(),
+        });
+        Event::by(actor, "token.rotate", plan.account.name.as_str()).record(change, detail)?;
+        let known = [plan.former.id, plan.parent_id, token.id];
+        Ok((token, plan.account.clone(), known))
+    })
+    .await?;
+    let left = left(&state, known).await?;
     let MintedToken { token, info } = minted(&state, &token, &account)?;
     let rotated = RotatedToken {
         token,
@@ -147,6 +101,23 @@ pub(super) async fn rotate(
         made_for_others_count: left.others.count,
     };
     Ok((StatusCode::CREATED, Json(rotated)))
+}
+
+/// What is known when a token is rotated.
+fn facts(read: &Read, asking_token: Uuid, former: Uuid) -> Result<Facts, DatabaseError> {
+    let at = now();
+    let former = tokens::find(read, former)?;
+    let account = match &former {
+        Some(former) => accounts::get(read, former.account_id)?,
+        None => None,
+    };
+    Ok(Facts {
+        asking: asking(read, asking_token)?,
+        valid: valid_tokens(read, account.as_ref(), at)?,
+        former,
+        account,
+        at,
+    })
 }
 
 /// What came of a token and is valid.
@@ -195,15 +166,4 @@ async fn left(state: &AppState, known: [i64; 3]) -> Result<Left, DatabaseError> 
         Ok(left)
     });
     read.await
-}
-
-/// What the renewals of a token are bound to that replaces another one of its account.
-fn terms(former: &Token, parent: &Token) -> RenewalTerms {
-    if parent.id == former.id {
-        return former.successor_terms();
-    }
-    RenewalTerms {
-        first_at: Some(former.first_at()),
-        ..parent.child_terms(false)
-    }
 }

@@ -1,27 +1,25 @@
 //! The keys that sign path infos: which there are, and their rotation; the server's, which sign for all
 //! organisations alike, and with `signing = per-organization` those of each organisation.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::Caller;
 use fh_access::keys::{KeyNames, SigningKeys, ensure, public_half, rotate as rotate_keys};
+use fh_access::{ApiError, Caller};
 use fh_api::{KeyInfo, KeyList, Name, RotateKeys, Signing};
-use fh_persistence::database::audit::{self, Actor, Event};
-use fh_persistence::database::keys::{self, KeyOwner, KeyState, StoredKey};
+use fh_persistence::database::audit::{Actor, Event};
+use fh_persistence::database::keys::{self, KeyOwner, KeyState};
 use fh_persistence::database::{AccessChange, Decided, Timestamp, now, organizations};
 use fh_sql::{Read, Tx};
 use serde_json::json;
 
 use super::json::optional_json_body;
 use super::path::OrganizationPath;
+use super::plans::key_rotation::{self, Facts};
 use super::table::{Asks, Route, get, post};
+use super::transaction::read;
 use crate::answer::Answer;
 use crate::state::AppState;
 
-/// The signing keys.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
@@ -133,45 +131,6 @@ struct Rotation {
     decided: Decided,
 }
 
-/// A rotation that comes before clients have had the time to learn the standby key.
-#[derive(Debug, PartialEq, Eq)]
-struct Early {
-    /// When the standby key was made.
-    standby_from: Timestamp,
-    /// From when on it is no longer early.
-    possible_from: Timestamp,
-}
-
-impl Early {
-    /// Whether a rotation of these keys of one owner would be early. The first never is: until then every client
-    /// was set up with both keys.
-    fn found(stored: &[StoredKey], min_age: Duration, now: Timestamp) -> Option<Self> {
-        if !stored.iter().any(|key| key.state == KeyState::Retired) {
-            return None;
-        }
-        let standby = stored.iter().rfind(|key| key.state == KeyState::Standby)?;
-        // In whole seconds, as it is told.
-        let standby_from = standby.created_at.whole_seconds();
-        let possible_from = standby_from.plus_seconds(min_age.as_secs());
-        (possible_from > now).then_some(Self {
-            standby_from,
-            possible_from,
-        })
-    }
-
-    fn refusal(&self) -> ApiError {
-        let Self {
-            standby_from,
-            possible_from,
-        } = self;
-        ApiError::Conflict(format!(
-            "these keys can be rotated again from {possible_from} on: the standby key is from {standby_from}, \
-             and clients that were set up before that have neither key after a rotation, unless they have \
-             logged in again"
-        ))
-    }
-}
-
 impl Rotation {
     async fn carry_out(self, state: AppState) -> Result<Json<KeyList>, ApiError> {
         // Of its own, so that what is committed counts also where the caller has gone.
@@ -193,36 +152,30 @@ impl Rotation {
                 KeyOwner::Server => None,
                 KeyOwner::Organization(id) => Some(id),
             };
-            if let Some(id) = organization_id
-                && organizations::get(tx, id)?.is_none()
-            {
-                return Err(ApiError::NotFound);
-            }
-            let early = Early::found(&keys::list_of(tx, self.owner)?, min_age, now());
-            if let Some(early) = &early
-                && !self.is_forced
-            {
-                return Err(early.refusal());
-            }
+            let is_there = match organization_id {
+                Some(id) => organizations::get(tx, id)?.is_some(),
+                None => true,
+            };
+            let facts = Facts {
+                is_there,
+                stored: keys::list_of(tx, self.owner)?,
+                at: now(),
+            };
+            let plan = key_rotation::decide(&facts, min_age, self.is_forced)?;
             let before = SigningKeys::load(tx, self.owner).map_err(ApiError::internal)?;
             let after = rotate_keys(tx, self.owner, &names).map_err(ApiError::internal)?;
             let name = after.active().name();
-            audit::record(
-                tx,
-                &Event {
-                    action: "key.rotate",
-                    actor: Some(self.actor),
-                    organization_id,
-                    subject: name,
-                    detail: json!({
+            Event::by(self.actor, "key.rotate", name)
+                .in_organization(organization_id)
+                .record(
+                    tx,
+                    json!({
                         "active": name,
                         "standby": after.standby().name(),
                         "retired": before.active().name(),
-                        "early": early.is_some(),
+                        "early": plan.is_early,
                     }),
-                    ..Event::default()
-                },
-            )?;
+                )?;
             Ok::<_, ApiError>(after)
         };
         state.database().write(decided, change).await
@@ -251,10 +204,7 @@ async fn told(
     owner: KeyOwner,
     organization: Option<Name>,
 ) -> Result<Json<KeyList>, ApiError> {
-    let keys = state
-        .database()
-        .read(move |read| Ok(all(read, owner)))
-        .await??;
+    let keys = read(state, move |read| all(read, owner)).await?;
     Ok(Json(KeyList { organization, keys }))
 }
 

@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use fh_access::ApiError;
-use fh_access::{Caller, Principal};
-use fh_api::duration::in_words;
+use fh_access::{ApiError, Caller, Principal};
 use fh_api::{FlakePattern, MintedToken, Name, Permission};
-use fh_persistence::database::accounts::Account;
-use fh_persistence::database::tokens::{self, Token};
-use fh_persistence::database::{lineage, now};
-use fh_sql::Read;
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::tokens::{self, NewToken, Token};
+use fh_persistence::database::{DatabaseError, Timestamp, lineage, organizations};
+use fh_sql::{Read, Tx};
 use uuid::Uuid;
 
+use super::plans;
+use super::plans::renewal::Asking;
 use crate::bootstrap::sign;
 use crate::state::AppState;
 
@@ -36,40 +36,45 @@ pub(super) fn minted(
     })
 }
 
-/// Whether an account may have another token.
-pub(super) fn room_for_one_more(read: &Read, account: &Account, most: u32) -> Result<(), ApiError> {
-    let good = tokens::count_good(read, account.id, None, now())?;
-    if good < u64::from(most) {
-        return Ok(());
-    }
-    let name = &account.name;
-    Err(ApiError::TooMany(
-        format!("the account {name} has {good} valid tokens, which is the limit: revoke one first"),
-        // Nobody knows when one will be.
-        None,
-    ))
+/// Writes the row of a token that was decided on: the token as it is then.
+pub(super) fn write_token(tx: &Tx<'_>, new: &NewToken<'_>) -> Result<Token, ApiError> {
+    let uuid = tokens::insert(tx, new)?;
+    tokens::find(tx, uuid)?.ok_or(ApiError::NotFound)
 }
 
-/// How many seconds a token was asked to last, if that is possible at all.
-pub(super) fn lifetime(asked: Option<u64>, longest: u64) -> Result<Option<u64>, ApiError> {
-    match asked {
-        Some(0) => Err(ApiError::BadRequest(
-            "the field expires_in must be at least 1 second".to_owned(),
-        )),
-        Some(asked) if asked > longest => Err(ApiError::BadRequest(format!(
-            "the field expires_in must be at most {}, this server's maximum",
-            in_words(longest)
-        ))),
-        asked => Ok(asked),
+/// The token that asks for another one, as it is now, with those who decide whether it may be renewed.
+pub(super) fn asking(read: &Read, uuid: Uuid) -> Result<Option<Asking>, DatabaseError> {
+    let Some(token) = tokens::find(read, uuid)? else {
+        return Ok(None);
+    };
+    let Some(account) = accounts::get(read, token.account_id)? else {
+        return Ok(None);
+    };
+    let home = match account.organization_id {
+        Some(id) => organizations::get(read, id)?,
+        None => None,
+    };
+    let mut only = Vec::new();
+    for name in plans::renewal::only(&token) {
+        only.extend(organizations::find(read, name)?);
     }
+    Ok(Some(Asking {
+        token,
+        account,
+        home,
+        only,
+    }))
 }
 
-/// The token that asks for another one, as it is now: it may have ended since the request was let in, and
-/// what a token that was revoked asked for would outlive it.
-pub(super) fn asking(read: &Read, uuid: Uuid) -> Result<Token, ApiError> {
-    tokens::find(read, uuid)?
-        .filter(|token| token.is_good(now()) && !token.account_disabled)
-        .ok_or_else(|| ApiError::Unauthorized("the token is no longer valid".to_owned()))
+/// How many tokens of an account are valid; of none where there is no such account.
+pub(super) fn valid_tokens(
+    read: &Read,
+    account: Option<&Account>,
+    at: Timestamp,
+) -> Result<u64, DatabaseError> {
+    account.map_or(Ok(0), |account| {
+        tokens::count_good(read, account.id, None, at)
+    })
 }
 
 /// The token that a new one is minted with.

@@ -8,38 +8,37 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_access::ApiError;
-use fh_access::{Caller, Principal};
+use fh_access::{ApiError, Caller, Principal};
 use fh_api::{
-    CreateToken, FlakePattern, MintedToken, Name, Permission, RotateToken, RotatedToken, TokenInfo,
-    TokenList, TokenRevocation,
+    CreateToken, MintedToken, Name, Permission, RotateToken, RotatedToken, TokenInfo, TokenList,
+    TokenRevocation,
 };
-use fh_auth::Narrowing;
 use fh_persistence::database::accounts::{self, Account};
-use fh_persistence::database::audit::{self, Event};
-use fh_persistence::database::tokens::{self, NewToken, Token};
-use fh_persistence::database::{Timestamp, now};
-use fh_settings::TokenSettings;
+use fh_persistence::database::audit::Event;
+use fh_persistence::database::tokens::{self, Token};
+use fh_persistence::database::{DatabaseError, now};
 use fh_sql::Read;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use super::json::json_body;
 use super::narrowing::{narrowing, reads};
 use super::path::{IdPath, Query};
+use super::plans::minting::{self, end, within};
 use super::table::{Route, delete, get, post};
 use super::text::line;
 use super::token_rules::{
-    administers, asking, deals_with, descendants_of_caller, lifetime, minted, minting_token,
-    room_for_one_more,
+    administers, asking, deals_with, descendants_of_caller, minted, minting_token, valid_tokens,
+    write_token,
 };
+use super::transaction::write;
 use super::{renewal, revocation, rotation};
 use crate::answer::Answer;
 use crate::state::AppState;
 
-/// Tokens.
 pub(super) fn routes() -> Vec<Route> {
     const TOKEN: &str = "/tokens/{id}";
     vec![
@@ -164,89 +163,76 @@ pub(crate) async fn mint(
     if let Some(account) = &by_organization {
         within(account.organization.as_ref(), &mut asked)?;
     }
-    let organization_id = by_organization.and_then(|account| account.organization_id);
     let scope = principal
         .scope
         .narrow(asked)
         .map_err(|error| ApiError::Forbidden(error.to_string()))?;
     let reads = reads(&state, &caller, &scope, wanted.closures.is_some()).await?;
     let created_at = now().whole_seconds();
+    let settings = state.settings().tokens;
     let expires_at = end(
         created_at,
         wanted.expires_in,
         principal.expires_at,
-        &state.settings().tokens,
+        &settings,
     )?;
+    let wanted = minting::Wanted {
+        description,
+        user,
+        organization_id: by_organization.and_then(|account| account.organization_id),
+        scope,
+        renewable: wanted.renewable,
+        created_at,
+        expires_at,
+    };
     let parent = minting_token(principal)?;
-    let renewable = wanted.renewable;
-    let actor = caller.actor()?;
-    let settings = state.settings().tokens;
     let most = state.settings().limits.tokens;
-    let (token, account) = state
-        .database()
-        .write(caller.decided(), move |tx| {
-            let parent = asking(tx, parent)?;
-            let own = user.is_none();
-            let account = match &user {
-                None => accounts::get(tx, parent.account_id)?.ok_or(ApiError::NotFound)?,
-                Some(name) => owner(tx, name, organization_id)?,
-            };
-            room_for_one_more(tx, &account, most)?;
-            let uuid = tokens::insert(
-                tx,
-                &NewToken {
-                    account_id: account.id,
-                    parent_id: Some(parent.id),
-                    description: description.as_deref(),
-                    scope: &scope,
-                    path_set_id: reads.keep(tx)?,
-                    // What a workload holds, its derived tokens hold through its claims.
-                    claims: parent.claims.as_deref().filter(|_| own),
-                    acting: parent.acting.as_ref().filter(|_| own),
-                    created_at,
-                    created_by: Some(actor.account_id),
-                    expires_at,
-                    terms: if own {
-                        parent.child_terms(renewable)
-                    } else {
-                        renewal::terms_for_another(tx, &parent, settings)?
-                    },
-                },
-            )?;
-            let token = tokens::find(tx, uuid)?.ok_or(ApiError::NotFound)?;
-            let info = token.info();
-            audit::record(
-                tx,
-                &Event {
-                    action: "token.create",
-                    actor: Some(actor),
-                    subject: account.name.as_str(),
-                    detail: json!({
-                        "token": uuid,
-                        "parent": info.parent,
-                        "permissions": info.permissions,
-                        "flakes": info.flakes,
-                        "closures": info.closures,
-                        "signed_by": info.signed_by,
-                        "networks": info.networks,
-                        "expires_at": expires_at.to_string(),
-                    }),
-                    ..Event::default()
-                },
-            )?;
-            Ok::<_, ApiError>((token, account))
-        })
-        .await?;
+    let (token, account) = write(&state, &caller, move |tx, actor| {
+        let facts = facts(tx, parent, &wanted)?;
+        let mut new = minting::decide(&wanted, &facts, settings, most)?;
+        new.path_set_id = reads.keep(tx)?;
+        let token = write_token(tx, &new)?;
+        let account = facts.owner(&wanted)?.clone();
+        let info = token.info();
+        let detail = json!({
+            "token": token.uuid,
+            "parent": info.parent,
+            "permissions": info.permissions,
+            "flakes": info.flakes,
+            "closures": info.closures,
+            "signed_by": info.signed_by,
+            "networks": info.networks,
+            "expires_at": expires_at.to_string(),
+        });
+        Event::by(actor, "token.create", account.name.as_str()).record(tx, detail)?;
+        Ok((token, account))
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(minted(&state, &token, &account)?)))
 }
 
-/// Whose the new token is: an account that is not disabled, and of the organisation still by whose
-/// authority it is minted.
-fn owner(read: &Read, name: &Name, organization_id: Option<i64>) -> Result<Account, ApiError> {
-    accounts::find(read, name)?
-        .filter(|account| account.disabled_at.is_none())
-        .filter(|account| organization_id.is_none() || account.organization_id == organization_id)
-        .ok_or_else(|| ApiError::InvalidContent(format!("there is no active user named {name}")))
+/// What is known when a token is minted.
+fn facts(
+    read: &Read,
+    parent: Uuid,
+    wanted: &minting::Wanted,
+) -> Result<minting::Facts, DatabaseError> {
+    let at = now();
+    let asking = asking(read, parent)?;
+    let account = match &wanted.user {
+        Some(name) => accounts::find(read, name)?,
+        None => None,
+    };
+    let owner = match &wanted.user {
+        Some(_) => account.as_ref(),
+        None => asking.as_ref().map(|asking| &asking.account),
+    };
+    Ok(minting::Facts {
+        valid: valid_tokens(read, owner, at)?,
+        asking,
+        account,
+        at,
+    })
 }
 
 /// The account that is meant, if it is not the caller's own.
@@ -287,39 +273,4 @@ async fn managed(
                  token that reaches all of it"
             ))
         })
-}
-
-/// Keeps a token that is minted by the authority of an organisation within it.
-fn within(organization: Option<&Name>, asked: &mut Narrowing) -> Result<(), ApiError> {
-    let organization = organization.cloned().ok_or(ApiError::NotFound)?;
-    let all = FlakePattern::Organization(organization);
-    let flakes = asked.flakes.get_or_insert_with(|| vec![all.clone()]);
-    if let Some(outside) = flakes.iter().find(|pattern| !all.includes(pattern)) {
-        return Err(ApiError::Forbidden(format!(
-            "a token for this service account can reach at most {all}, not {outside}"
-        )));
-    }
-    Ok(())
-}
-
-/// When a new token ends: as asked, else after the default time; in any case no later than the token
-/// that it is minted with, and within the server's maximum.
-fn end(
-    created_at: Timestamp,
-    asked: Option<u64>,
-    parent: Timestamp,
-    settings: &TokenSettings,
-) -> Result<Timestamp, ApiError> {
-    let longest = settings.max_lifetime.as_secs();
-    let Some(asked) = lifetime(asked, longest)? else {
-        let lifetime = settings.default_lifetime.as_secs().min(longest);
-        return Ok(created_at.plus_seconds(lifetime).min(parent));
-    };
-    let end = created_at.plus_seconds(asked);
-    if end > parent {
-        return Err(ApiError::Forbidden(format!(
-            "a token cannot expire later than the one that creates it, at {parent}"
-        )));
-    }
-    Ok(end)
 }

@@ -1,7 +1,5 @@
 //! Renewing one's own token: who may, for how long, and what becomes of the former.
 
-use std::time::Duration;
-
 use fh_api::{MintedToken, OrganizationInfo, RenewalRule, TokenList, Whoami};
 use fh_persistence::database::{DatabaseError, Decided};
 use fh_settings::Settings;
@@ -215,37 +213,6 @@ async fn who_may_renew_is_said_by_organisation_and_server() {
         .patch("/api/v1/orgs/acme", &bob, body)
         .await
         .expect(403);
-}
-
-#[tokio::test]
-async fn a_server_turns_renewals_off_and_lets_everybody() {
-    use RenewalRule::{Everybody, Nobody, People};
-    let year = Duration::from_secs(365 * 86_400);
-    for (what, rule, max_renewal, person, service) in [
-        ("as by default", People, year, 201, 403),
-        ("everybody", Everybody, year, 201, 201),
-        ("nobody", Nobody, year, 403, 403),
-        ("no time for it", Everybody, Duration::ZERO, 403, 403),
-        ("less than a token lasts", Everybody, year / 5, 409, 409),
-    ] {
-        let server = with(|settings| {
-            settings.tokens.renewal = rule;
-            settings.tokens.max_renewal = max_renewal;
-        })
-        .await;
-        let ann = server.user("ann").await;
-        let robot = json!({ "name": "robot", "kind": "service" });
-        server
-            .post("/api/v1/users", &server.admin, robot)
-            .await
-            .expect(201);
-        let robot = json!({ "user": "robot" });
-        let robot = server.mint(&server.admin, robot).await.token;
-        for (token, expected) in [(&ann, person), (&robot, service)] {
-            let answer = ask(&server, token).await;
-            assert_eq!(answer.status, expected, "{what}: {:?}", answer.body);
-        }
-    }
 }
 
 /// What a token was created with, or how it was ended, bounds its renewals.
