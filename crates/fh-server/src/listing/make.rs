@@ -88,10 +88,10 @@ pub(super) fn open(
 /// The size of a listing's content, if all of it is what its checksum says.
 fn size_if_good(file: &File) -> Option<u64> {
     let mut header = Vec::with_capacity(FRAME_HEADER);
-    let mut reader = file;
-    let mut start = io::Read::by_ref(&mut reader).take(FRAME_HEADER as u64);
+    let mut start = file.take(FRAME_HEADER as u64);
     start.read_to_end(&mut header).ok()?;
     let size = get_frame_content_size(&header).ok()??;
+    let mut reader = file;
     reader.rewind().ok()?;
     let mut decoder = FrameDecoder::new()?;
     let mut frames = decoder.frames(BufReader::with_capacity(PIECE, reader));

@@ -141,7 +141,10 @@ pub(super) fn search_many(
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
     let classes = candidates_by_rank(view);
-    let mut classes = classes.iter().filter(|class| class.at_most() > 0).peekable();
+    let mut classes = classes
+        .iter()
+        .filter(|class| class.at_most() > 0)
+        .peekable();
     while let Some(class) = classes.next_if(|class| class.at_most() <= FLAKE_BY_FLAKE) {
         let row_id = winner_among(read, view, hash, &class.flake_ids(), signatures)?;
         if row_id.is_some() {

@@ -1,7 +1,6 @@
 //! Whose word on an output a slice has after a push.
 
-use fh_nix::Signature;
-use fh_nix::{SecretKey, StoreDir};
+use fh_nix::{SecretKey, Signature, StoreDir};
 
 use super::*;
 
