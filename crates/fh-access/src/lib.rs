@@ -13,6 +13,7 @@
 //! - what is not allowed is told as if it did not exist.
 #![allow(
     missing_docs,
+    rustdoc::private_intra_doc_links,
     reason = "the crate of one program: what the name of a field tells needs no sentence"
 )]
 

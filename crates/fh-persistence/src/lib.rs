@@ -12,6 +12,7 @@
 //! - what was acknowledged is on disk.
 #![allow(
     missing_docs,
+    rustdoc::private_intra_doc_links,
     reason = "the crate of one program: what the name of a column tells needs no sentence"
 )]
 
