@@ -191,7 +191,7 @@ async fn questions_are_answered() {
     checked.await.unwrap();
 }
 
-/// Run with `cargo test --release -p fh-server -- --ignored --nocapture two_million`.
+/// Run with `cargo test --release -p fh-persistence -- --ignored --nocapture two_million`.
 #[tokio::test]
 #[ignore = "a benchmark: takes a minute"]
 async fn two_million_paths_in_two_thousand_slices() {
