@@ -73,8 +73,8 @@ fn an_identity_is_exchanged_once_and_as_long_as_its_policy_is_there() {
     assert_eq!((new.parent_id, new.claims), (None, Some("{}")));
     for (facts, part) in [
         (facts(policy(), false), "exchanged already"),
-        (facts(None, true), "its policy was removed"),
-        (facts(None, false), "its policy was removed"),
+        (facts(None, true), "does not trust the workload identity"),
+        (facts(None, false), "does not trust the workload identity"),
     ] {
         let message = token(&terms, &facts, at(1)).unwrap_err().message();
         assert!(message.contains(part), "{message}");
