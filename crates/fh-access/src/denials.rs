@@ -98,7 +98,6 @@ struct Count {
 /// What one origin was refused in a minute.
 struct Window {
     began: Instant,
-    /// In all places.
     written: u32,
     places: BTreeMap<Place, Count>,
 }

@@ -35,7 +35,6 @@ pub use self::make::{KeyNames, ensure, ensure_for_organizations, rotate};
 /// Why keys cannot be used or made.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The database failed.
     #[error("cannot read the keys")]
     Database(#[from] DatabaseError),
     /// A key that should have been made before is not there.
@@ -44,7 +43,6 @@ pub enum KeyError {
     /// A stored secret is none.
     #[error("the stored key {name:?} is invalid")]
     Unusable {
-        /// The key's name.
         name: String,
         /// Why; nothing of the secret is in it.
         source: Cause,
@@ -128,7 +126,6 @@ impl SigningKeys {
 }
 
 impl KeyRing {
-    /// Reads all.
     pub fn load(read: &Read) -> Result<Self, KeyError> {
         let stored = list(read, Purpose::NarInfo)?;
         let mut by_owner: HashMap<KeyOwner, Vec<&StoredKey>> = HashMap::new();
@@ -185,7 +182,6 @@ impl Keys {
         })
     }
 
-    /// Whose keys sign.
     pub fn mode(&self) -> Signing {
         self.mode
     }

@@ -20,7 +20,6 @@ impl Checksum {
         self.0.cast_signed()
     }
 
-    /// From a column.
     pub fn from_column(value: i64) -> Self {
         Self(value.cast_unsigned())
     }
@@ -43,7 +42,6 @@ impl Default for RunningChecksum {
 }
 
 impl RunningChecksum {
-    /// Of nothing yet.
     pub fn new() -> Self {
         Self::default()
     }

@@ -12,7 +12,6 @@ pub struct Identity {
     pub issuer: String,
     /// Whose keys have verified it: the issuer's, or the digests of key sets that policies brought.
     pub keys: BTreeSet<String>,
-    /// All claims.
     pub claims: Map<String, Value>,
 }
 

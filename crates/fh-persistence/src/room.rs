@@ -65,9 +65,7 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 /// How much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// For everything.
     Enough,
-    /// Not for uploads.
     Low,
     /// For nothing: the reserve is being used.
     GivenUp,

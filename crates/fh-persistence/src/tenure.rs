@@ -76,10 +76,7 @@ pub enum TenureError {
     },
     /// Another server has it.
     #[error("another server is using the data directory {}", .path.display())]
-    InUse {
-        /// The data directory.
-        path: PathBuf,
-    },
+    InUse { path: PathBuf },
 }
 
 impl Tenure {

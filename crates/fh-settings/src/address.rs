@@ -23,7 +23,7 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// A socket in the file system.
     Unix {
-        /// Absolute.
+        /// An absolute path, since a service starts anywhere.
         path: PathBuf,
         /// Its permissions, from when it appears at `path`.
         mode: u32,

@@ -11,17 +11,17 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration file {}", path.display())]
     Read {
-        /// The file.
+        /// The configuration file, as it was named.
         path: PathBuf,
-        /// Why.
+        /// What the operating system said.
         source: io::Error,
     },
     /// The file is no TOML.
     #[error("{}, line {line}: {message}", path.display())]
     Syntax {
-        /// The file.
+        /// The configuration file, as it was named.
         path: PathBuf,
-        /// Counted from 1.
+        /// The line of the file, counted from 1.
         line: usize,
         /// What TOML's reader says.
         message: String,
@@ -29,11 +29,11 @@ pub enum ConfigError {
     /// A key that is not known.
     #[error("{}, line {line}: unknown key `{key}`{}", path.display(), suggestion(*similar))]
     UnknownKey {
-        /// The file.
+        /// The configuration file, as it was named.
         path: PathBuf,
-        /// Counted from 1.
+        /// The line of the file, counted from 1.
         line: usize,
-        /// The key.
+        /// The key that no option has.
         key: String,
         /// A known one that looks like it.
         similar: Option<&'static str>,
@@ -41,7 +41,7 @@ pub enum ConfigError {
     /// A value that its option does not take.
     #[error("{}: {message}", origin.named(key))]
     Value {
-        /// The option.
+        /// The key of the option in the table.
         key: &'static str,
         /// Where it was given.
         origin: Origin,
@@ -51,7 +51,7 @@ pub enum ConfigError {
     /// An option that is needed and that nothing gives.
     #[error("`{key}` is not set: {message}")]
     Missing {
-        /// The option.
+        /// The key of the option in the table.
         key: &'static str,
         /// Why it is needed, and what to write.
         message: String,

@@ -40,9 +40,9 @@ impl fmt::Debug for OptionSpec {
 /// Headings of help and example file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
-    /// Data and addresses.
+    /// Where the data lies, and what the server is known by.
     Server,
-    /// Certificate and key.
+    /// The certificate and its key, if the server speaks TLS itself.
     Tls,
     /// What the cache says of itself.
     Cache,
@@ -54,12 +54,12 @@ pub enum Section {
     Limits,
     /// How long the server waits.
     Timeouts,
-    /// What is logged.
+    /// What is logged, and in which form.
     Log,
 }
 
 impl Section {
-    /// The heading.
+    /// The heading of the section in the commented file.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {

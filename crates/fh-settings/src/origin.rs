@@ -12,16 +12,16 @@ pub enum Origin {
     Default,
     /// Something that the machine says where nobody chose, such as `STATE_DIRECTORY`.
     Machine(&'static str),
-    /// The configuration file.
+    /// A line of the configuration file.
     File {
-        /// The file.
+        /// The file, as it was named.
         path: PathBuf,
-        /// Counted from 1.
+        /// Its line, counted from 1.
         line: usize,
     },
     /// The option's environment variable.
     Environment,
-    /// The option's flag.
+    /// The option's flag on the command line.
     Flag,
     /// The program that holds the server, such as a test.
     Program,

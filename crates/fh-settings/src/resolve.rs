@@ -13,18 +13,18 @@ use super::settings::Settings;
 /// One option as it was given in one place.
 #[derive(Debug, Clone)]
 pub struct Given {
-    /// Which option.
+    /// The option of the table that was given.
     pub option: &'static OptionSpec,
     /// Its values: several only where the option is repeated.
     pub texts: Vec<String>,
-    /// Where.
+    /// Where it was given, for an error.
     pub origin: Origin,
 }
 
 /// The settings, and where each came from.
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    /// The settings.
+    /// All settings, given or by default.
     pub settings: Settings,
     /// What counted of each option that has a value, in the order of the table.
     pub given: Vec<Given>,
@@ -111,7 +111,7 @@ fn apply(draft: &mut Draft, given: &Given) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Rules between options.
+/// What options say of each other, such as that a key needs its certificate.
 fn agree(resolved: &Resolved) -> Result<(), ConfigError> {
     let settings = &resolved.settings;
     let limits = &settings.limits;

@@ -114,7 +114,7 @@ pub struct Timeouts {
 pub struct TokenSettings {
     /// Where nobody says for how long.
     pub default_lifetime: Duration,
-    /// At most.
+    /// The longest that a token may live.
     pub max_lifetime: Duration,
     /// Whose tokens may be renewed, of accounts that belong to no organisation; nobody: none at all.
     pub renewal: fh_api::RenewalRule,
@@ -140,7 +140,7 @@ pub enum DefaultOrganization {
     /// The one that was made first, as long as it is there.
     #[default]
     FirstMade,
-    /// This one.
+    /// The organisation of this name.
     Named(fh_api::Name),
     /// None: such an identity is refused.
     Nobody,
@@ -149,7 +149,7 @@ pub enum DefaultOrganization {
 /// Who may make organisations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrganizationCreation {
-    /// Server administrators alone.
+    /// Nobody but the administrators of the server.
     Administrators,
     /// Every account, with a token that manages.
     Anyone,
@@ -196,7 +196,7 @@ impl std::str::FromStr for ProxyHeader {
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people to read.
     Text,
     /// One JSON object a line.
     Json,

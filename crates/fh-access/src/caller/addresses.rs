@@ -16,10 +16,8 @@ use super::directory::OrganizationEntry;
 use super::organizations::OrganizationRef;
 use crate::error::ApiError;
 
-/// One such address.
 #[derive(Debug, Clone)]
 pub struct Address {
-    /// The organisation.
     pub organization: OrganizationRef,
     /// The one flake of it that is read, where it is not all that can be.
     pub project: Option<Name>,

@@ -62,7 +62,6 @@ type WorkloadKey = ([u8; 32], State, Address);
 /// What an address says of the organisation that an identity acts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Address {
-    /// Nothing.
     Nothing,
     /// It is one of this organisation, internal id.
     Organization(i64),
@@ -80,7 +79,6 @@ impl From<Address> for Named {
     }
 }
 
-/// Authenticates requests.
 pub struct Access {
     database: Database,
     keys: Arc<Keys>,
@@ -101,7 +99,6 @@ pub struct Access {
 }
 
 impl Access {
-    /// With empty caches.
     pub fn new(
         database: Database,
         keys: Arc<Keys>,

@@ -13,7 +13,6 @@ use fh_auth::{FlakeFacts, Follows};
 use fh_persistence::database::{DatabaseError, flakes, follows, organizations, renames};
 use fh_sql::Read;
 
-/// A flake.
 #[derive(Debug, Clone)]
 pub struct FlakeEntry {
     /// The internal id, also that of the slice.
@@ -37,12 +36,9 @@ impl FlakeEntry {
     }
 }
 
-/// An organisation.
 #[derive(Debug, Clone)]
 pub struct OrganizationEntry {
-    /// The internal id.
     pub id: i64,
-    /// Its name.
     pub name: Name,
     /// Who may push to its flakes.
     pub push: PushRule,

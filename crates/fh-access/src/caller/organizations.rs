@@ -16,7 +16,6 @@ use crate::error::ApiError;
 /// An organisation that the caller was found to have the asked standing in.
 #[derive(Debug, Clone)]
 pub struct OrganizationRef {
-    /// The internal id.
     pub id: i64,
     /// Its name, in the case in which it was made.
     pub name: Name,

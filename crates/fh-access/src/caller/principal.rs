@@ -19,7 +19,6 @@ use crate::workload::{Acting, Admission, Audiences, admission};
 pub struct Principal {
     /// The account's internal id.
     pub account_id: i64,
-    /// The account's name.
     pub name: Name,
     /// What it was called before.
     pub(super) former_names: Vec<Name>,
@@ -49,9 +48,7 @@ pub struct Principal {
 /// What a principal knows of its token's row.
 #[derive(Debug, Clone)]
 pub struct TokenFacts {
-    /// The internal id.
     pub id: i64,
-    /// The public id.
     pub uuid: Uuid,
     /// What the token is for.
     pub description: Option<String>,
@@ -62,7 +59,6 @@ pub struct TokenFacts {
 /// What is known of a workload.
 #[derive(Debug, Clone)]
 pub struct WorkloadFacts {
-    /// For its owner.
     pub info: WorkloadInfo,
     /// For the audit log: issuer, subject and the claims that matter, JSON.
     pub audited: Arc<str>,
@@ -152,7 +148,6 @@ impl Principal {
 /// What the database says to a token whose signature is ours.
 #[derive(Debug, Clone)]
 pub(super) enum Standing {
-    /// It is good.
     Good(Arc<Principal>),
     /// It is not, and why, for a person.
     Refused(String),

@@ -18,9 +18,7 @@ use super::principal::next_serial;
 /// How an address narrows the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// Not at all.
     All,
-    /// To one organisation.
     Organization(&'a str),
     /// To one flake, which opens an unlisted one.
     Flake(&'a str, &'a str),

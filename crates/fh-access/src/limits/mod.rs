@@ -59,7 +59,6 @@ impl Origin<'_> {
     }
 }
 
-/// Counts, and refuses.
 pub struct Limiter {
     started: Instant,
     requests: Option<Requests>,

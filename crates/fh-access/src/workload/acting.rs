@@ -85,7 +85,6 @@ impl Acting {
 /// What a request says of the organisation.
 #[derive(Debug, Clone)]
 pub enum Named {
-    /// Nothing.
     Nothing,
     /// The address is one of this organisation, internal id.
     Address(i64),
@@ -161,7 +160,6 @@ fn texts(claims: &Map<String, Value>) -> impl Iterator<Item = &str> {
 /// For whom an identity speaks, once it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// For whom.
     pub acting: Acting,
     /// Whether the request or the identity itself names an organisation.
     pub(super) is_named: bool,
@@ -172,7 +170,6 @@ pub struct Resolved {
 /// How looking for the organisation ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Resolution {
-    /// It is found.
     For(Resolved),
     /// There is none: nobody lets it in.
     Nobody,

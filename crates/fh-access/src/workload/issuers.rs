@@ -60,7 +60,6 @@ pub struct Issuers {
 
 /// Keys to verify a token with.
 pub struct Found {
-    /// The keys.
     pub keys: Arc<KeySet>,
     /// They could not be fetched when they should have been.
     pub outdated: bool,

@@ -84,7 +84,6 @@ pub enum Refusal {
     Request(&'static str),
     /// Its issuer cannot be asked now.
     Unavailable,
-    /// The database failed.
     Database(DatabaseError),
 }
 

@@ -102,7 +102,6 @@ struct Shared {
     seen_version: AtomicI64,
     /// Others have written, and [`Database::notice_others`] has not told of it yet.
     untold: AtomicBool,
-    /// See [`Database::turn`].
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Told of each commit.
     commits: watch::Sender<()>,

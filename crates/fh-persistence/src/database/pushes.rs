@@ -11,7 +11,6 @@ use super::{DatabaseError, Timestamp};
 /// A row of `push`.
 #[derive(Debug, Clone)]
 pub struct Push {
-    /// The internal id.
     pub id: i64,
     /// The parsed path infos, JSON.
     pub plan: Vec<u8>,
@@ -23,7 +22,6 @@ pub struct Push {
 
 from_row!(Push: id, plan, summary, expires_at);
 
-/// Begins a push.
 pub fn insert(
     tx: &Tx<'_>,
     uuid: Uuid,
@@ -116,7 +114,6 @@ pub fn extend(tx: &Tx<'_>, id: i64, expires_at: Timestamp) -> Result<(), Databas
     )
 }
 
-/// Forgets a push.
 pub fn delete(tx: &Tx<'_>, id: i64) -> Result<(), DatabaseError> {
     run(tx, "DELETE FROM push WHERE id = ?1", params![id])
 }

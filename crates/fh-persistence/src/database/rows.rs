@@ -16,14 +16,12 @@ use crate::checksum::Checksum;
 /// What a column can be read as. A column that may be null is read as an `Option`, one of several values that are
 /// separated by spaces as a `Vec`.
 pub(super) trait FromField: Sized {
-    /// Reads a column.
     fn from_field(row: &Row<'_>, column: Column<'_>) -> Result<Self, DatabaseError>;
 }
 
 /// What a row can be read as: a single column, a tuple of the columns in their order, or a type that has
 /// [`from_row`].
 pub(super) trait FromRow: Sized {
-    /// Reads a row.
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError>;
 }
 

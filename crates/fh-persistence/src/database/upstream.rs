@@ -14,7 +14,6 @@ use super::values::{execute, now, run};
 /// Whose a push is.
 #[derive(Debug, Clone, Copy)]
 pub struct Pusher {
-    /// The account.
     pub account_id: i64,
     /// Whether it is a builder of the flake's organisation.
     pub builder: bool,

@@ -12,7 +12,6 @@ pub(super) const TRUST: i64 = 8;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pending {
     pub(super) account: String,
-    /// `org/project` or `org/*`.
     pub(super) on: String,
     pub(super) role: String,
 }
